@@ -26,7 +26,8 @@ import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 const USAGE = `Usage: npm run erase -- --sender ADDRESS | --email ID | --mailbox ADDRESS [OPTIONS]
 Deletes everything that is stored of these emails: text, addresses, attachments, raw bytes, search words, queue and
 results. The ledger keeps the Gmail id, the hash and the time, so the emails are not fetched again.
-  --sender ADDRESS   the emails that this address has sent
+  --sender ADDRESS   the emails that this address has sent. Further authors of an email are only in its raw bytes, which
+                     are not searched, and an email that could not be read has no sender: erase such emails by id
   --email ID         the email with this id (the column id of incoming_emails)
   --mailbox ADDRESS  all emails of this mailbox
   --mentions         with --sender: also the other emails with this address in their recipients, subject or text
@@ -37,6 +38,9 @@ ${ON_A_DEPLOYMENT}`;
 const MIN_KEY_CHARACTERS = 32;
 const MAX_ID = 2_147_483_647;
 const ADDRESS = /^[^\s@]+@[^\s@]+$/;
+
+const NO_SENDER =
+  'select id, received_at, sender, subject, defects from incoming_emails where sender_address is null order by id';
 
 type Target = ErasureSelection & { readonly kind: 'sender' | 'email' | 'mailbox' };
 
@@ -99,6 +103,7 @@ async function erase(
   const mention = { kind: 'mention' as const, value: target.value };
   const mentioned = target.kind === 'sender' ? await countErasable(db, mention) : null;
   if (mentioned !== null && mentioned.emailCount > 0) say(mentionText(mentioned, withMentions));
+  if (target.kind === 'sender') say(unsearchedText(counts));
   const selections = [target, ...(withMentions ? [mention] : [])];
   if (counts.emailCount + (withMentions ? (mentioned?.emailCount ?? 0) : 0) === 0) {
     say('Nothing is stored that this erases.');
@@ -181,6 +186,17 @@ function countsText({ attachmentCount, byteCount, emailCount, resultCount }: Era
 function mentionText({ emailCount }: ErasureCounts, withMentions: boolean): string {
   const emails = `${counted(emailCount, 'other email')} ${emailCount === 1 ? 'has' : 'have'} this address in recipients, subject or text`;
   return withMentions ? `${emails}, and would be erased too.` : `${emails}; --mentions erases them too.`;
+}
+
+/** Emails that may be of this sender, although the database does not know. */
+function unsearchedText({ noSenderCount }: ErasureCounts): string {
+  const authors =
+    'Not searched: the second and further authors of an email, which are only in its raw bytes.';
+  if (noSenderCount === 0) return authors;
+  return (
+    `${authors}\n${counted(noSenderCount, 'stored email')} ${noSenderCount === 1 ? 'has' : 'have'} no sender address. ` +
+    `Erase those of this person with --email ID. To list them:\nnpm run sql -- "${NO_SENDER}"`
+  );
 }
 
 /** What no erasure here reaches. */

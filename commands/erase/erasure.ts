@@ -10,7 +10,7 @@ import { onlyRow } from '../../shared/db/rows.ts';
 import { statement } from '../../shared/db/statement.ts';
 
 /**
- * `sender`: the emails that this address has sent. `mention`: the other emails with this address in their recipients, subject, text,
+ * `sender`: the emails whose `sender_address` is this one; further authors are in no column. `mention`: the other emails with this address in their recipients, subject, text,
  * file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email with this id.
  */
 export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
@@ -27,6 +27,8 @@ export interface ErasureCounts {
   readonly resultCount: number;
   /** Of the attachments and the compressed raw emails. */
   readonly byteCount: number;
+  /** Stored emails whose sender is not known; 0 unless the kind is `sender`. */
+  readonly noSenderCount: number;
 }
 
 /** Few enough that the rows are locked for well below a second, except with very large attachments. */
@@ -69,8 +71,20 @@ with chosen as materialized (
     and e.id <= $4::integer
     and ${IS_SELECTED}
 )
-${COUNTS}`,
-  { email_count: 'integer', attachment_count: 'integer', result_count: 'integer', byte_count: 'bigint' },
+${COUNTS},
+       (select count(*)
+        from incoming_emails e
+        where $1::text = 'sender'
+          and e.id > $3::integer
+          and e.id <= $4::integer
+          and e.sender_address is null)::integer as no_sender_count`,
+  {
+    email_count: 'integer',
+    attachment_count: 'integer',
+    result_count: 'integer',
+    byte_count: 'bigint',
+    no_sender_count: 'integer',
+  },
 );
 
 // One statement, so that emails, ledger and audit row change together. The cascade deletes attachments, raw bytes, search words,
@@ -167,13 +181,14 @@ order by 1`,
 /** Reads only. */
 export async function countErasable(db: Queryable, selection: ErasureSelection): Promise<ErasureCounts> {
   const { kind, value } = selection;
-  const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0 };
+  const total = { emailCount: 0, attachmentCount: 0, resultCount: 0, byteCount: 0, noSenderCount: 0 };
   for await (const { after, upTo } of idRanges(db, selection)) {
     const counts = await onlyRow(db, COUNT, [kind, value, after, upTo]);
     total.emailCount += counts.email_count;
     total.attachmentCount += counts.attachment_count;
     total.resultCount += counts.result_count;
     total.byteCount += counts.byte_count;
+    total.noSenderCount += counts.no_sender_count;
   }
   return total;
 }

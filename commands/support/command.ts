@@ -70,11 +70,17 @@ function endAtClosedPipe(): void {
 }
 
 function errorText(error: unknown, usage: string, localStack: LocalStackState): string {
-  if (error instanceof UsageError) return `${error.message}\n\n${usage}`;
+  if (error instanceof UsageError) return `${error.message}\n${usagePointer(usage)}`;
   // Its detail says what to correct.
   if (error instanceof AppError && error.code === 'bad_request') return error.message;
   if (error instanceof AppError)
     return `${error.title}: ${error.message}\n${remediationForCommand(error, localStack)}`;
   if (error instanceof DeployError) return `${error.message}\n${error.remediation}`;
   return error instanceof Error ? error.message : String(error);
+}
+
+/** The usage itself would move the error out of the terminal. */
+function usagePointer(usage: string): string {
+  const [, called = ''] = /^Usage: (npm (?:run )?[\w-]+)/.exec(usage) ?? [];
+  return `Run \`${called} -- --help\` for the usage.`;
 }

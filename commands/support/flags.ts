@@ -1,6 +1,6 @@
 /**
  * The options of a command line. Every command reads them here, so that each wrong argument is reported the same way:
- * which one, and why. `runCommand` prints the usage below.
+ * which one, and why. `runCommand` adds how to print the usage.
  */
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { normalizedAddress } from '../../shared/mailbox-confirmation.ts';

@@ -6,7 +6,7 @@ import { spokenCount } from './announcer.ts';
 import { MONITOR_API, post } from './api.ts';
 import { byId } from './element.ts';
 import { pluralize } from './format-number.ts';
-import { announce, clearErrors, showError, showResult } from './notices.ts';
+import { announce, clearErrors, errorPlace, showError, showResult } from './notices.ts';
 import { confirmStop } from './stop-dialog.ts';
 
 /** A button that changes the monitor, from an id or created by advice. */
@@ -111,6 +111,8 @@ async function run(
 ): Promise<void> {
   if (isOff(control)) return;
   const name = control.textContent ?? '';
+  // Before the row may be rendered again.
+  const place = errorPlace(control);
   control.dataset['pending'] = '';
   showWhetherOff(control);
   control.textContent = pendingText;
@@ -119,7 +121,7 @@ async function run(
   try {
     await work();
   } catch (error) {
-    showError(name, error);
+    showError(name, error, place);
   } finally {
     delete control.dataset['pending'];
     showWhetherOff(control);

@@ -5,10 +5,15 @@
 export class KeyedList<Row> {
   readonly #parent: Element;
   readonly #keyOf: (row: Row) => string;
-  readonly #render: (row: Row) => Element;
+  readonly #render: (row: Row, previous: Element | null) => Element;
   readonly #shown = new Map<string, { readonly element: Element; readonly json: string }>();
 
-  constructor(parent: Element, keyOf: (row: Row) => string, render: (row: Row) => Element) {
+  /** @param render gets the element that the new one replaces, and may take parts of it */
+  constructor(
+    parent: Element,
+    keyOf: (row: Row) => string,
+    render: (row: Row, previous: Element | null) => Element,
+  ) {
     this.#parent = parent;
     this.#keyOf = keyOf;
     this.#render = render;
@@ -35,9 +40,11 @@ export class KeyedList<Row> {
     const json = JSON.stringify(row);
     const shown = this.#shown.get(key);
     if (shown?.json === json) return shown.element;
-    const element = this.#render(row);
+    // Before the new element takes parts of the previous one.
+    const focused =
+      shown === undefined ? -1 : controlsOf(shown.element).indexOf(document.activeElement as HTMLElement);
+    const element = this.#render(row, shown?.element ?? null);
     if (shown !== undefined) {
-      const focused = controlsOf(shown.element).indexOf(document.activeElement as HTMLElement);
       shown.element.replaceWith(element);
       // The control in the same place, so that a key press does not reach another one.
       const controls = controlsOf(element);

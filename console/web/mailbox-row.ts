@@ -28,8 +28,15 @@ const STATES: Readonly<Record<State, readonly [string, Tone]>> = {
   watching: ['Watching', 'ok'],
 };
 
-/** @param onChange called after each action, whether it succeeded or failed */
-export function renderMailbox(mailbox: MailboxStatusJson, onChange: OnChange): HTMLLIElement {
+/**
+ * @param previous the row that the new one replaces; its error moves to the new one
+ * @param onChange called after each action, whether it succeeded or failed
+ */
+export function renderMailbox(
+  mailbox: MailboxStatusJson,
+  previous: Element | null,
+  onChange: OnChange,
+): HTMLLIElement {
   const { email_address: address, failing, is_paused: isPaused, last_error: error, ledger } = mailbox;
   const known: readonly [string, Tone] | undefined = STATES[mailbox.state];
   const [label, tone] = known ?? [mailbox.state, 'warning'];
@@ -57,6 +64,7 @@ export function renderMailbox(mailbox: MailboxStatusJson, onChange: OnChange): H
       ? null
       : element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     buttons.length === 0 ? null : element('div', { class: 'buttons' }, ...buttons),
+    previous?.querySelector('.errors') ?? element('div', { class: 'errors' }),
   );
 }
 
@@ -88,6 +96,7 @@ function buttonsOf(
     done: string,
   ) =>
     await runAction(self, pending, onChange, async () => {
+      fill(byId('mailbox-next'));
       const path = `${CONSOLE_API}/mailboxes/${verb}`;
       const { next_step: next } = await postJson<MailboxChange>(path, { email_address: address });
       const text = `${address} ${done}${next === null ? '' : ` ${next}`}`;

@@ -32,7 +32,7 @@ export function wireMailboxes(onChange: () => Promise<void>): (overview: Overvie
   const list = new KeyedList<MailboxStatusJson>(
     parent,
     (mailbox) => mailbox.email_address,
-    (mailbox) => renderMailbox(mailbox, onChange),
+    (mailbox, previous) => renderMailbox(mailbox, previous, onChange),
   );
   const section = new Section(
     byId('mailboxes'),
@@ -54,9 +54,12 @@ export function wireMailboxes(onChange: () => Promise<void>): (overview: Overvie
       }
       // The operator has typed in the meantime, or asked for more; a newer load shows it.
       if (contains !== filter.value.trim() || wanted !== rowCount) return;
+      const error = parent.querySelector('.error');
       const hadFocus = parent.contains(document.activeElement) || document.activeElement === more;
       // A mailbox may have moved to another page between two reads.
       list.show([...new Map(rows.map((row) => [row.email_address, row])).values()]);
+      // The row is gone, for example because another operator has removed the mailbox.
+      if (error?.isConnected === false) fill(byId('mailbox-errors'), error);
       const left = found - rows.length;
       more.hidden = left <= 0;
       setText(more, `Show more (${formatNumber(Math.max(0, left))} left)`);

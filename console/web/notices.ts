@@ -1,6 +1,6 @@
 /**
  * Reports the result of an action. A success is shown below the buttons and announced politely. An error is shown in a box with title,
- * detail and remediation, which remains until the operator dismisses it.
+ * detail and remediation, which remains until the operator dismisses it or tries another action.
  */
 import type { AdviceAction } from '../../shared/schemas/actions.ts';
 import { speak } from './announcer.ts';
@@ -34,8 +34,18 @@ export function toProblem(error: unknown): Problem {
   );
 }
 
-/** @param action that failed, as in "Poll now" */
-export function showError(action: string, error: unknown): void {
+/** Where the errors of this button appear: in its row or section if that has a place for them, otherwise at the top of the page. */
+export function errorPlace(control: Element): Element {
+  return control.closest('li, section')?.querySelector('.errors') ?? byId('errors');
+}
+
+/**
+ * @param action that failed, as in "Poll now"
+ * @param wantedPlace of `errorPlace`; the top of the page unless given
+ */
+export function showError(action: string, error: unknown, wantedPlace: Element = byId('errors')): void {
+  // A row may be gone by now.
+  const place = wantedPlace.isConnected ? wantedPlace : byId('errors');
   const { action: fix, code, remediation, detail, title } = toProblem(error);
   // The detail of a bad request says all: title and remediation are the same for each.
   const [heading, ...more] = code === 'bad_request' ? [detail] : [title, detail, remediation];
@@ -56,11 +66,18 @@ export function showError(action: string, error: unknown): void {
     }),
   );
   showResult('');
-  fill(byId('errors'), box);
+  fill(place, box);
+  // No alert, because a row that is rendered again would speak it again.
+  if (place.role !== 'alert') speak([...box.querySelectorAll('p')].map(spokenText).join(' '));
   // The button may be far below.
   box.scrollIntoView({ block: 'nearest' });
 }
 
+/** A title has no full stop, at which a screen reader pauses. */
+function spokenText({ textContent: text }: Element): string {
+  return text.endsWith('.') ? text : `${text}.`;
+}
+
 export function clearErrors(): void {
-  fill(byId('errors'));
+  for (const place of document.querySelectorAll('.errors')) fill(place);
 }

@@ -18,10 +18,21 @@ const ERASE = statement('select erase_expired_emails($1::integer, $2::integer) a
 
 // $1 days int
 // Always one row.
+// unpublished_count: in the order of the index on email_id, because a long outbox would be scanned otherwise.
 const READ = statement(
   `
-select erased_count, erased_at, checked_at, is_stalled, blocked_count, blocked_reason, uncompleted
-from retention_status($1::integer)`,
+select r.erased_count, r.erased_at, r.checked_at, r.is_stalled, r.blocked_count, r.blocked_reason, r.uncompleted,
+       (
+         select count(*)::integer
+         from (
+           select
+           from email_outbox o
+           where o.email_id <= (select p.expired_to_id from retention_progress p)
+           order by o.email_id
+           limit 1000
+         ) expired
+       ) as unpublished_count
+from retention_status($1::integer) r`,
   {
     erased_count: 'bigint',
     erased_at: 'timestamp with time zone?',
@@ -30,6 +41,7 @@ from retention_status($1::integer)`,
     blocked_count: 'integer',
     blocked_reason: 'text?',
     uncompleted: 'jsonb',
+    unpublished_count: 'integer',
   },
 );
 
@@ -40,7 +52,7 @@ export interface RetentionProgress extends Omit<RetentionRow, 'uncompleted'> {
   readonly uncompleted: readonly { readonly consumer: string | null; readonly count: number }[];
 }
 
-/** Where `blocked_count` and the counts of `uncompleted` stop. */
+/** Where `blocked_count`, `unpublished_count` and the counts of `uncompleted` stop. */
 export const COUNTED_EMAILS = 1_000;
 
 /**

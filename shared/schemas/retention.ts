@@ -30,6 +30,8 @@ export const retentionSchema = z.object({
       count,
     }),
   ),
+  /** Examined expired emails that are kept, because their messages on EMAILS_PUBSUB_TOPIC are not published; at most 1,000. */
+  unpublished_count: count,
 });
 
 export type RetentionStatus = z.output<typeof retentionSchema>;

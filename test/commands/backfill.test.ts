@@ -148,7 +148,11 @@ describe('npm run backfill', () => {
   });
 
   it('explains what is missing when it cannot begin', async () => {
-    expect(await run([])).toMatchObject({ code: 1, output: expect.stringContaining('--query QUERY') });
+    expect(await run([])).toMatchObject({
+      code: 1,
+      output:
+        'No emails are selected: set --query, --since or --until.\nRun `npm run backfill -- --help` for the usage.\n',
+    });
     expect(await run(ALL, { GMAIL_REFRESH_TOKEN: '' })).toMatchObject({
       code: 1,
       output: expect.stringContaining('Not set: GMAIL_REFRESH_TOKEN'),

@@ -93,6 +93,33 @@ describe('npm run erase', () => {
     expect((await db.query('select from erasures')).rowCount).toBe(0);
   });
 
+  it.each([['alice@example.com'], ['carol@example.com']])(
+    'says with --sender %s which emails it cannot know the sender of, and how to list them',
+    async (address) => {
+      expect((await erase(['--sender', address])).output).not.toContain('no sender address');
+      const unreadable = await storeFrom('Carol', 'orders@example.net');
+      const none = await storeFrom('Bob <bob@example.com>', 'orders@example.net');
+      await db.query(
+        `update incoming_emails set sender = null, sender_address = null, defects = '{not_storable_as_read}' where id = $1`,
+        [none],
+      );
+      const { code, output } = await erase(['--sender', address], undefined);
+      expect(code).toBe(0);
+      expect(output).toContain('Not searched: the second and further authors of an email');
+      expect(output).toContain(
+        '2 stored emails have no sender address. Erase those of this person with --email ID.',
+      );
+      const [, sql = ''] = /npm run sql -- "(.*)"/.exec(output) ?? [];
+      const { rows } = await db.query<{ id: number }>(sql);
+      expect(rows.map(({ id }) => id)).toEqual([unreadable, none]);
+    },
+  );
+
+  it('says nothing about unknown senders when it erases by id', async () => {
+    await storeFrom('Carol', 'orders@example.net');
+    expect((await erase(['--email', String(ids[0])])).output).not.toMatch(/no sender address|Not searched/);
+  });
+
   it('erases the emails of a sender and leaves the others', async () => {
     const { code, output } = await erase(['--sender', 'alice@example.com', '--apply']);
     expect([code, output]).toEqual([

@@ -121,7 +121,7 @@ describe('npm run retry-dead', () => {
       [['--now'], '--now needs --apply'],
       [['--id', '<a@example.com>'], '--id "<a@example.com>" is invalid: expected a Gmail message id'],
       [['--code', 'No!'], '--code "No!" is invalid: expected an error code'],
-      [['--all'], 'Usage: npm run retry-dead'],
+      [['--all'], 'Run `npm run retry-dead -- --help` for the usage.'],
     ] as const) {
       const { code, output } = await run([...args]);
       expect([code, output]).toEqual([1, expect.stringContaining(text)]);

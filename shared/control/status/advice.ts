@@ -182,7 +182,8 @@ function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts):
 
 function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvice): AdviceItem[] {
   if (retention === null) return [];
-  const { blocked, checked_at: checkedAt, days, is_stalled: isStalled, uncompleted } = retention;
+  const { blocked, checked_at: checkedAt, days, is_stalled: isStalled } = retention;
+  const { uncompleted, unpublished_count: unpublished } = retention;
   const period = days === 1 ? '1 day' : `${days} days`;
   const items: AdviceItem[] = [];
   if (isStalled && isRunning)
@@ -202,14 +203,28 @@ function retentionAdvice({ is_running: isRunning, retention }: StatusWithoutAdvi
           'them, or declare the foreign key with `on delete cascade`. Runs try again every hour.',
       ),
     );
+  const kept = (count: number, reason: string) =>
+    advise(
+      'retention_waiting',
+      `${emails(count)} older than the ${period} of RETENTION_DAYS ${count === 1 ? 'is' : 'are'} kept, because ${reason}.`,
+    );
   for (const { consumer, count } of uncompleted)
     items.push(
-      advise(
-        'retention_waiting',
-        `${emails(count)} older than the ${period} of RETENTION_DAYS ${count === 1 ? 'is' : 'are'} kept, because ` +
-          (consumer === null
-            ? 'there is no consumer and `processed` is false.'
-            : `the consumer ${consumer} has not completed ${count === 1 ? 'it' : 'them'}.`),
+      kept(
+        count,
+        consumer === null
+          ? 'there is no consumer and `processed` is false'
+          : `the consumer ${consumer} has not completed ${count === 1 ? 'it' : 'them'}`,
+      ),
+    );
+  // The advice about unpublished emails says what to do.
+  if (unpublished > 0)
+    items.push(
+      kept(
+        unpublished,
+        unpublished === 1
+          ? 'its message on the topic for stored emails is not published'
+          : 'their messages on the topic for stored emails are not published',
       ),
     );
   return items;

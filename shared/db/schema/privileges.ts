@@ -29,6 +29,7 @@ const STATE = {
   mailbox_watches: 'select',
   mailboxes: 'select',
   reconciliations: 'select',
+  retention_progress: 'select',
   schema_migrations: 'select',
 };
 
@@ -66,7 +67,6 @@ const INGEST = {
   list_jobs: 'select, insert, update, delete',
   reconciliation_ids: 'select, insert, update, delete',
   reconciliations: 'select, insert, update, delete',
-  retention_progress: 'select',
 };
 
 /** For `status`, which `start` and `stop` answer too. It runs with the privileges of its owner. */

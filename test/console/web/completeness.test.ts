@@ -196,6 +196,7 @@ const RETENTION = {
   is_stalled: false,
   blocked: null,
   uncompleted: [],
+  unpublished_count: 0,
 };
 const NEWEST = ['the newest received ', { as: 'ago', at: minutesBefore(10) }];
 

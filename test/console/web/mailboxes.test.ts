@@ -1,3 +1,4 @@
+import type { Locator } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   chromiumPath,
@@ -8,6 +9,11 @@ import {
 } from './console-fixture.ts';
 
 const MAILBOX_COUNT = 230;
+
+async function isInView(box: Locator): Promise<boolean> {
+  const { height = 0, y = -1 } = (await box.boundingBox()) ?? {};
+  return y >= 0 && y + height <= (box.page().viewportSize()?.height ?? 0);
+}
 
 describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailboxes'), () => {
   let fixture: Fixture;
@@ -91,20 +97,72 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(await page.locator('#mailbox-list .subject').allTextContents()).toEqual(['branch007@example.com']);
   });
 
-  it('the emails of a mailbox are listed by its button, and an address that was added before is an error in view', async () => {
+  it('the emails of a mailbox are listed by its button', async () => {
     await addMany();
     const { page } = await fixture.open();
     await page.locator('#mailbox-filter').fill('orders@');
     await page.getByRole('button', { name: 'Show the emails of orders@example.com' }).click();
     await page.locator('#active-filters', { hasText: 'orders@example.com' }).waitFor();
     expect(await page.evaluate('document.activeElement.id')).toBe('emails-title');
+  });
+
+  it('an address that was added before is an error below the form, spoken, which keeps what was typed', async () => {
+    await addMany();
+    const { page, violations } = await fixture.open();
+    await page.locator('#mailbox-list li').nth(99).waitFor();
     await page.locator('#mailbox-add-toggle').click();
+    await page.locator('#mailbox-label').fill('Orders');
     await page.locator('#mailbox-address').fill('branch007@example.com');
-    await page.locator('#mailbox-add').click();
-    await page.locator('#errors', { hasText: 'was added before' }).waitFor();
-    expect(await page.locator('#errors').innerText()).not.toMatch(/Bad request|Correct the request/);
-    const top = await page.locator('#errors').evaluate((box) => box.getBoundingClientRect().top);
-    expect(top).toBeGreaterThanOrEqual(0);
+    await page.keyboard.press('Enter');
+    const error = page.locator('#mailbox-errors .error');
+    await error.filter({ hasText: 'branch007@example.com was added before' }).waitFor();
+    expect(await error.innerText()).not.toMatch(/Bad request|Correct the request/);
+    expect(await page.locator('#announcement').textContent()).toMatch(/^Add: .*was added before/);
+    expect(await page.locator('#errors').textContent()).toBe('');
+    expect(await isInView(error)).toBe(true);
+    expect(await page.evaluate('document.activeElement.id')).toBe('mailbox-address');
+    expect(await page.locator('#mailbox-address').inputValue()).toBe('branch007@example.com');
+    expect(await page.locator('#mailbox-label').inputValue()).toBe('Orders');
+    await page.locator('#mailbox-address').fill('sales@example.com');
+    await page.keyboard.press('Enter');
+    await page.locator('#mailbox-next', { hasText: 'sales@example.com is added.' }).waitFor();
+    expect(await error.count()).toBe(0);
+    expect(violations).toEqual([]);
+  });
+
+  it('a failed change of a mailbox is an error in its row, which stays when the row changes, until the next try', async () => {
+    await addMany();
+    const { page } = await fixture.open({ viewport: { width: 360, height: 800 } });
+    await page.route('**/api/console/mailboxes/pause', async (route) => await route.abort(), { times: 1 });
+    await page.getByRole('button', { name: 'Pause branch007@example.com' }).click();
+    const row = page.locator('#mailbox-list li', { hasText: 'branch007@example.com' });
+    const error = row.locator('.error', { hasText: 'Pause: The server is not responding' });
+    await error.waitFor();
+    expect(await isInView(error)).toBe(true);
+    expect(await page.locator('#announcement').textContent()).toMatch(/^Pause: The server is not responding/);
+    await fixture.db.query(
+      `update mailbox_settings set failure_count = 1, next_attempt_at = now() + interval '1 day', last_error_code = 'reauth_required', last_error = 'users.getProfile: invalid_grant.'
+       where email_address = 'branch007@example.com'`,
+    );
+    await row.filter({ hasText: 'Locked out' }).waitFor();
+    expect(await error.count()).toBe(1);
+    await page.getByRole('button', { name: 'Pause branch007@example.com' }).click();
+    await page.locator('#mailbox-next', { hasText: 'branch007@example.com is paused.' }).waitFor();
+    expect(await page.locator('.error').count()).toBe(0);
+  });
+
+  it('the error of a mailbox that another operator has removed stays when its row is gone', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    const remove = `delete from mailbox_settings where email_address = 'branch060@example.com'`;
+    await page.route('**/api/console/mailboxes/pause', async (route) => {
+      await fixture.db.query(remove);
+      await route.continue();
+    });
+    await page.getByRole('button', { name: 'Pause branch060@example.com' }).click();
+    await page.locator('#mailbox-list li', { hasText: 'branch060' }).waitFor({ state: 'detached' });
+    await page.locator('.error', { hasText: 'No operator has added a mailbox' }).waitFor();
+    expect(await page.locator('.error').count()).toBe(1);
   });
 
   it('a mailbox is paused and resumed at once, and removed after a question, by keyboard', async () => {
@@ -190,11 +248,15 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
       const folder = process.env['SCREENSHOTS'];
       if (folder !== undefined) await page.screenshot({ path: `${folder}/top-${width}-${colorScheme}.png` });
       await page.locator('#mailbox-add-toggle').click();
+      await page.locator('#mailbox-address').fill('branch007@example.com');
+      await page.locator('#mailbox-add').click();
+      await page.locator('#mailbox-errors .error').waitFor();
       expect(await seriousViolations(page, ['#mailboxes', '.state', '.completeness'])).toEqual([]);
       expect(await page.evaluate('document.documentElement.scrollWidth <= window.innerWidth')).toBe(true);
       expect(violations).toEqual([]);
       if (folder !== undefined) {
-        await page.locator('#mailboxes').scrollIntoViewIfNeeded();
+        await page.screenshot({ path: `${folder}/form-${width}-${colorScheme}.png` });
+        await page.locator('#mailbox-list').scrollIntoViewIfNeeded();
         await page.screenshot({ path: `${folder}/list-${width}-${colorScheme}.png` });
       }
     },

@@ -1,12 +1,13 @@
 /** What `status` reports about retention, after real calls of it. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { eraseExpiredEmails } from '../../../shared/db/retention.ts';
-import { workerOf } from '../../helpers/email-queue.ts';
+import { storeEmails, workerOf } from '../../helpers/email-queue.ts';
 import {
   endPass,
   eraseExpired,
   setProcessed,
   startOver,
+  storedEmailIds,
   storeExpired,
 } from '../../helpers/expired-emails.ts';
 import { type StatusFixture, statusFixture } from '../../helpers/status-fixture.ts';
@@ -36,6 +37,7 @@ const NOTHING_YET = {
   is_stalled: false,
   blocked: null,
   uncompleted: [],
+  unpublished_count: 0,
 };
 
 describe('retention in status', () => {
@@ -95,6 +97,34 @@ describe('retention in status', () => {
     expect(await advice()).toEqual([
       '1 email older than the 30 days of RETENTION_DAYS is kept, because there is no consumer and `processed` is false.',
     ]);
+  });
+
+  it('counts completed emails that are kept because they are not published, and no email that has not expired', async () => {
+    const { db } = fixture;
+    const expired = await storeExpired(db, 3);
+    const ids = [...expired, ...(await storeEmails(db, 1))];
+    await setProcessed(db, ids);
+    await db.query(
+      `insert into email_outbox (mailbox_id, email_id)
+       select mailbox_id, id from incoming_emails where id = any ($1::integer[])`,
+      [ids.slice(1)],
+    );
+    await eraseExpired(db);
+    expect(await storedEmailIds(db)).toEqual(ids.slice(1));
+    expect((await status()).retention).toMatchObject({
+      erased_count: 1,
+      uncompleted: [],
+      unpublished_count: 2,
+    });
+    expect(await advice()).toEqual([
+      '2 emails older than the 30 days of RETENTION_DAYS are kept, because their messages on the topic for stored emails are not published.',
+    ]);
+    await db.query('delete from email_outbox where email_id = $1', [expired[1]]);
+    expect((await advice())[0]).toMatch(
+      /^1 email older .* is kept, because its message on the topic .* is not published\.$/,
+    );
+    await db.query('delete from email_outbox');
+    expect((await status()).retention?.unpublished_count).toBe(0);
   });
 
   it('uses the singular for one day', async () => {

@@ -1,6 +1,7 @@
 /** The privileges that `migrate` grants, on accounts of a real PostgreSQL. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Database } from '../../../shared/db/database.ts';
+import { readRetention } from '../../../shared/db/retention.ts';
 import { grantsVersion } from '../../../shared/db/schema/grants.ts';
 import { migrate } from '../../../shared/db/schema/migrations.ts';
 import { PRIVILEGES, type Privileges, privilegesOf } from '../../../shared/db/schema/privileges.ts';
@@ -255,6 +256,11 @@ test('the account of ingest erases an expired email that is completed, and no ot
       'database_denied',
     ]);
   await db.query('delete from incoming_emails');
+});
+
+test('the accounts of the functions that answer status may read what retention keeps', async () => {
+  for (const part of ['control', 'console', 'status'])
+    expect((await readRetention(as(part), 30)).unpublished_count).toBe(0);
 });
 
 test('the account of console may add records of email accesses, and only that of ingest may delete them', async () => {
