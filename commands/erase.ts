@@ -20,6 +20,7 @@ import {
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
+import { sayReserved } from './support/reserved-objects.ts';
 import { shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 
@@ -160,10 +161,7 @@ async function deleteObjects(db: Database, bucket: Bucket | null): Promise<void>
     minAgeSeconds: HOUR_SECONDS,
   });
   if (deletedCount > 0) say(`Deleted ${counted(deletedCount, 'object')} of the bucket.`);
-  if (reservedCount > 0)
-    say(
-      `${counted(reservedCount, 'object')} may belong to a store in progress. A run deletes ${reservedCount === 1 ? 'it' : 'them'} after a day if no email refers to ${reservedCount === 1 ? 'it' : 'them'}.`,
-    );
+  if (reservedCount > 0) await sayReserved(db);
   if (error !== null) {
     say(
       'Objects of erased emails are still in the bucket. Run `npm run storage -- collect` when it answers.',

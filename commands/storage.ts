@@ -3,7 +3,6 @@
  * ATTACHMENTS_BUCKET.
  */
 
-import { type ReservedObjects, readReserved } from '../shared/bucket/bucket-objects.ts';
 import {
   adoptUnknownObjects,
   collectObjects,
@@ -20,6 +19,7 @@ import { ProblemList } from './storage/problem-list.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readArguments, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
+import { sayReserved } from './support/reserved-objects.ts';
 import { shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 
@@ -176,16 +176,9 @@ async function collect({ db, largeBytes, signal }: Context, minAgeSeconds: numbe
   // Nothing was deleted when the bucket failed at once.
   if (error === null || deletedCount > 0)
     say(`Deleted ${counted(deletedCount, 'object')} to which no row refers.`);
-  const left = await readReserved(db);
-  if (left !== null) say(reservedText(left));
+  await sayReserved(db);
   if (error !== null) throw error;
   if (signal.aborted) stopped();
-}
-
-function reservedText({ count, until }: ReservedObjects): string {
-  const stay = `${counted(count, 'object')} ${count === 1 ? 'stays' : 'stay'}: an upload of each began less than a day ago, and its store`;
-  const at = until.toISOString().replace(/:\d\d\.\d+Z$/, 'Z');
-  return `${stay} may be in progress.\nTo delete what no row refers to then, run \`npm run storage -- collect\` after ${at}. Scheduled runs do it too.`;
 }
 
 function stopped(): void {

@@ -2,7 +2,7 @@
  * `ingestMailbox`: the Pub/Sub subscription of WORK_PUBSUB_TOPIC calls it with one mailbox that `poll` found due. Runs one sync
  * of that mailbox.
  *
- * POST with a Pub/Sub push body, or a CloudEvent that contains one: `{"mailbox": ADDRESS}`.
+ * POST with a Pub/Sub push body, or a CloudEvent that contains one: `{"mailbox": ADDRESS, "last_run_at": TIME}`.
  * 204 acknowledges: the run ended, another run covers it, nothing is due, the mailbox is paused, stopped or unknown, or the run
  * failed: the backoff of the mailbox decides when the next poll publishes it again.
  * 503 makes Pub/Sub deliver again: the database does not answer.
@@ -27,8 +27,8 @@ export function createRoute(context: AppContext): Route {
       if (work === null) return ignored(log, 'Dropped a message that names no mailbox');
       const app = await contexts.ofAddress(work.emailAddress, log);
       if (app === null) return ignored(log, 'Dropped a message for an unknown mailbox');
-      const { trigger, publishedAt: askedAt } = work;
-      const { error } = await ingestMailbox(app, { trigger, deadline, askedAt });
+      const { trigger, lastRunAt } = work;
+      const { error } = await ingestMailbox(app, { trigger, deadline, lastRunAt });
       return error !== null && isDatabaseError(error.code) ? problem(error) : noContent();
     },
   };

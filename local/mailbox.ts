@@ -24,7 +24,8 @@ const QUICK_ARRIVAL_COUNT = 60;
 const QUICK_MS = 8_000;
 const SLOW_MS = 120_000;
 /** `npm run mailbox -- add` adds it. */
-export const SECOND_ADDRESS = 'buyer@example.com';
+const SECOND_NAME = 'buyer';
+export const SECOND_ADDRESS = `${SECOND_NAME}@example.com`;
 
 export interface LocalMailbox {
   readonly gmail: EmulatedGmail;
@@ -47,12 +48,12 @@ export async function startMailbox(options: {
   const name = options.folder === null ? 'orders' : folderName(options.folder);
   const emailAddress = `${name}@example.com`;
   // Each mailbox has its own credentials, as at Google: they identify the mailbox.
-  const refreshToken = `${emulatedCredentials.refreshToken}-${name}`;
+  const tokenOf = (one: string) => `${emulatedCredentials.refreshToken}-${one}`;
+  const [refreshToken, second] = [tokenOf(name), tokenOf(SECOND_NAME)];
   const journalOf = (one: string) => fileJournal(join(options.dataFolder, `${one}.jsonl`));
-  const [journal, secondJournal] = [journalOf(name), journalOf('buyer')];
+  const [journal, secondJournal] = [journalOf(name), journalOf(SECOND_NAME)];
   const accounts = new ManyAccounts();
   const gmail = accounts.add({ emailAddress, refreshToken, journal });
-  const second = `${emulatedCredentials.refreshToken}-buyer`;
   accounts.add({ emailAddress: SECOND_ADDRESS, refreshToken: second, journal: secondJournal });
   const note = await fill(gmail, options.folder);
   for (const one of accounts.all) one.notifications.url = options.pushUrl;

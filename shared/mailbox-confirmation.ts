@@ -55,10 +55,17 @@ export function parseAddress(name: string, value: unknown): string {
   );
 }
 
-/** What an added mailbox keeps as its address after another account got it: see `bindSettings`. */
+/**
+ * What a mailbox keeps as its address after another account got it, until Gmail reports the present one of its own account. No push
+ * and no confirmation can name it.
+ */
+export function retiredAddress(emailAddress: string, mailboxId: number): string {
+  return `formerly ${emailAddress} (mailbox ${mailboxId})`;
+}
+
 const FORMER_ADDRESS = /^formerly [^\s\p{Cc}\p{Cs}]+ \(mailbox \d+\)$/u;
 
-/** @returns in lower case; null for other text */
+/** @param value a text of `retiredAddress` @returns in lower case; null for other text */
 export function formerAddress(value: unknown): string | null {
   const text = typeof value === 'string' ? value.trim().toLowerCase() : '';
   return FORMER_ADDRESS.test(text) && text.length <= MAX_ADDRESS_LENGTH + 40 ? text : null;

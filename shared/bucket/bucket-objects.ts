@@ -200,10 +200,11 @@ export async function countReleased(db: Queryable): Promise<number> {
   return (await onlyRow(db, COUNT_RELEASED)).count;
 }
 
+// $1 minimum age in seconds int
 // One row.
 const RESERVED = statement(
   `
-select count(distinct name) as count, max(reserved_at) + interval '1 day' as until
+select count(distinct name) as count, max(reserved_at) + $1::integer * interval '1 second' as until
 from bucket_objects
 where reserved_at > '-infinity'
   and not is_bucket_object_referenced(name)`,
@@ -216,9 +217,13 @@ export interface ReservedObjects {
   readonly until: Date;
 }
 
-/** The objects to which no row refers, whose upload was announced. Not every announced object was uploaded. Null without any. */
-export async function readReserved(db: Queryable): Promise<ReservedObjects | null> {
-  const { count, until } = await onlyRow(db, RESERVED);
+/**
+ * The objects to which no row refers, whose upload was announced. Not every announced object was uploaded. Null without any.
+ *
+ * @param minAgeSeconds as the collection gets it
+ */
+export async function readReserved(db: Queryable, minAgeSeconds: number): Promise<ReservedObjects | null> {
+  const { count, until } = await onlyRow(db, RESERVED, [minAgeSeconds]);
   return until === null ? null : { count, until };
 }
 

@@ -16,7 +16,10 @@ import {
   releaseReservations,
 } from './bucket-objects.ts';
 
-/** Far longer than any run, so a store whose announcement is that old has ended. */
+/**
+ * Far longer than any run, so a store whose announcement is that old has ended. The SQL function `has_old_bucket_objects`, which
+ * makes a run collect, has the same time.
+ */
 export const DAY_SECONDS = 86_400;
 /** For an operator who waits. A run ends within half an hour. */
 export const HOUR_SECONDS = 3_600;

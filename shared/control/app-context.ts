@@ -6,6 +6,7 @@ import { type Config, type Environment, readConfig } from '../config.ts';
 import { type Database, openDatabase } from '../db/database.ts';
 import { SchemaCheck } from '../db/schema/schema-check.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
+import { Semaphore } from '../limits/semaphore.ts';
 import { createLog, type Log } from '../log.ts';
 import { LiveConfig } from './live-config.ts';
 import { SelfMigration } from './self-migration.ts';
@@ -14,6 +15,8 @@ export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
+  /** One permit per batch of messages that the process works on, of any mailbox. A crash suspect takes all. */
+  readonly openClaims: Semaphore;
   /** Opens the first connection, and checks the schema if `db` would do so before its first statement. */
   readonly connect: () => Promise<void>;
   /** Null without MIGRATE_URL. */
@@ -49,6 +52,7 @@ export function createAppContext(
     config,
     log,
     db: check?.guard(db) ?? db,
+    openClaims: new Semaphore(Number.MAX_SAFE_INTEGER),
     connect: async () => {
       await (check === null ? db.query('select 1') : check.assertCurrent(db));
     },

@@ -9,7 +9,7 @@ import { statement } from './statement.ts';
 
 /** With the waits below, the eighth failure comes five to six hours after the first. */
 export const MAX_ATTEMPTS = 8;
-/** Processes that ended while the message was their only open claim. */
+/** Processes that ended while the message was their only open one. */
 const MAX_CRASHES = 3;
 /** A dead message is retried once per day during this time. */
 const DEAD_RETRY_DAYS = 14;
@@ -148,13 +148,13 @@ export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> 
   return rowCount;
 }
 
-// If an earlier lease left a single claim open, a crash is charged to its message: the process ended while it had no other
-// message. With several open claims the cause is unknown, and their messages are only fetched alone from now on.
+// A crash is charged only to a message that was claimed as a crash suspect: its process had no other message open, of any mailbox.
+// For other open claims the cause is unknown, and their messages are only fetched alone from now on.
 // $1 mailbox id, $2 token, $3 crash limit, $4 factor 0.75 to 1, $5 days to retry dead messages
 const SWEEP = statement(
   `
 with open as materialized (
-  select id, state, count(*) over (partition by claim_token) = 1 as is_alone
+  select id, state, is_crash_suspect as was_alone
   from email_ledger
   where mailbox_id = $1::integer
     and claim_token is not null
@@ -164,19 +164,19 @@ swept as (
   update email_ledger l
   set claim_token = null,
       is_crash_suspect = true,
-      crash_count = l.crash_count + o.is_alone::integer,
-      state = case when l.crash_count + o.is_alone::integer >= $3::integer then 'dead' else l.state end,
+      crash_count = l.crash_count + o.was_alone::integer,
+      state = case when l.crash_count + o.was_alone::integer >= $3::integer then 'dead' else l.state end,
       resolved_at = case
-        when l.crash_count + o.is_alone::integer >= $3::integer then coalesce(l.resolved_at, now())
+        when l.crash_count + o.was_alone::integer >= $3::integer then coalesce(l.resolved_at, now())
         else l.resolved_at
       end,
-      error_code = case when o.is_alone then 'killed_process' else l.error_code end,
-      error_detail = case when o.is_alone then 'The process ended during the attempt.' else l.error_detail end,
-      last_attempt_at = case when o.is_alone then now() else l.last_attempt_at end,
+      error_code = case when o.was_alone then 'killed_process' else l.error_code end,
+      error_detail = case when o.was_alone then 'The process ended during the attempt.' else l.error_detail end,
+      last_attempt_at = case when o.was_alone then now() else l.last_attempt_at end,
       next_attempt_at = case
         when l.state = 'dead' and (l.given_up_at is not null or l.resolved_at < now() - $5::integer * interval '1 day')
           then null
-        when l.crash_count + o.is_alone::integer >= $3::integer then now() + $4::float8 * interval '1 day'
+        when l.crash_count + o.was_alone::integer >= $3::integer then now() + $4::float8 * interval '1 day'
         else now()
       end
   from open o

@@ -8,9 +8,10 @@ import type { DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
 import { hasNewerHint } from '../db/mailboxes.ts';
-import type { AppError } from '../errors.ts';
+import { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { waitFactor } from '../retry.ts';
+import { withTimeout } from '../timeout.ts';
 import type { RunContext } from './ingest-context.ts';
 import { processMessage } from './process-message.ts';
 
@@ -44,6 +45,12 @@ export function reportDead(run: RunContext, letters: readonly DeadLetter[]): voi
   }
 }
 
+/** Messages that were claimed together. `unlock` is called when all have ended. */
+interface Batch {
+  readonly claims: readonly Claim[];
+  readonly unlock: () => void;
+}
+
 /** One per run: messages that hang stay in flight while the run discovers live mail. */
 export class MessageFetcher {
   readonly #run: RunContext;
@@ -63,8 +70,6 @@ export class MessageFetcher {
   #hasFailed = false;
   #hasSuspects = false;
   #hasLiveSuspects = false;
-  /** A message that may crash the process is being processed: no other is started. */
-  #isSuspectActive = false;
 
   constructor(run: RunContext) {
     this.#run = run;
@@ -108,11 +113,6 @@ export class MessageFetcher {
     for (;;) {
       const reason = this.#reasonToStop();
       if (reason !== null) return reason;
-      if (this.#isSuspectActive) {
-        await Promise.all(this.#active);
-        this.#isSuspectActive = false;
-        continue;
-      }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
       // Claim at least a quarter of the limit at a time, to avoid one statement per message.
@@ -132,7 +132,7 @@ export class MessageFetcher {
 
   /** @returns false when a push has announced something newer, or it is time to discover live mail */
   async #waitForActive(): Promise<boolean> {
-    if (this.#isSuspectActive || this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
+    if (this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
       await Promise.all(this.#active);
       return true;
     }
@@ -167,21 +167,26 @@ export class MessageFetcher {
     if (!this.#mayClaim()) return 0;
     const { budget, db, lease } = this.#run;
     const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
-    const claims = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
-    const unused = units - claims.length * UNITS_PER_MESSAGE;
-    if (unused > 0) await budget.release(unused);
-    // The wait for units may have used up the time.
-    if (this.#reasonToStop() !== null && claims.length > 0) {
-      await budget.release(claims.length * UNITS_PER_MESSAGE);
-      await releaseClaims(
-        db,
-        lease,
-        claims.map((claim) => claim.gmailMessageId),
-      );
-      return 0;
+    const { claims, unlock } = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
+    const started: Promise<void>[] = [];
+    try {
+      const unused = units - claims.length * UNITS_PER_MESSAGE;
+      if (unused > 0) await budget.release(unused);
+      // The waits for units and for the lock may have used up the time.
+      if (this.#reasonToStop() !== null && claims.length > 0) {
+        await budget.release(claims.length * UNITS_PER_MESSAGE);
+        await releaseClaims(
+          db,
+          lease,
+          claims.map((claim) => claim.gmailMessageId),
+        );
+        return 0;
+      }
+      for (const claim of claims) started.push(this.#start(claim));
+    } finally {
+      void Promise.all(started).then(unlock);
     }
-    for (const claim of claims) this.#start(claim);
-    return claims.length;
+    return started.length;
   }
 
   #mayClaim(): boolean {
@@ -190,19 +195,57 @@ export class MessageFetcher {
   }
 
   /** Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time. */
-  async #claim(wanted: number, limit: number): Promise<Claim[]> {
+  async #claim(wanted: number, limit: number): Promise<Batch> {
+    const { openClaims } = this.#run.app;
+    const batch = await this.#locked(
+      openClaims.acquire(),
+      async () => await this.#claimUnsuspected(wanted, limit),
+    );
+    if (batch.claims.length > 0 || this.#active.size > 0 || !this.#hasSuspects) return batch;
+    const priority = this.#hasLiveSuspects ? PRIORITY.live : PRIORITY.backlog;
+    const suspect = await this.#locked(
+      openClaims.acquireAll(),
+      async () => await this.#claimSuspect(priority),
+    );
+    if (suspect.claims.length > 0 || priority === PRIORITY.backlog) return suspect;
+    this.#hasLiveSuspects = false;
+    // Now the backlog.
+    return await this.#claim(wanted, limit);
+  }
+
+  /**
+   * Claims under a lock, which the caller holds until the messages have ended.
+   *
+   * @throws {AppError} out_of_time
+   */
+  async #locked(granted: Promise<() => void>, claim: () => Promise<readonly Claim[]>): Promise<Batch> {
+    const waitMs = Math.max(0, this.#run.deadline.remainingMs() - MESSAGE_MS);
+    const unlock = await withTimeout(
+      waitMs,
+      granted,
+      () => new AppError('out_of_time', 'No time left after waiting for a message that is fetched alone.'),
+    ).catch((error: unknown) => {
+      void granted.then((release) => release());
+      throw error;
+    });
+    try {
+      const claims = await claim();
+      if (claims.length === 0) unlock();
+      return { claims, unlock };
+    } catch (error) {
+      unlock();
+      throw error;
+    }
+  }
+
+  async #claimUnsuspected(wanted: number, limit: number): Promise<readonly Claim[]> {
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
-    if (claims.length === 0 && this.#hasLiveSuspects) {
-      // Live suspects are fetched one at a time before the backlog starts.
-      const suspect = this.#active.size === 0 ? await this.#claimSuspect(PRIORITY.live) : [];
-      if (suspect.length > 0 || this.#active.size > 0) return suspect;
-      this.#hasLiveSuspects = false;
-    }
+    // Live suspects are fetched before the backlog starts.
+    if (claims.length === 0 && this.#hasLiveSuspects) return [];
     claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
-    if (claims.length > 0 || this.#active.size > 0) return claims;
-    return await this.#claimSuspect(PRIORITY.backlog);
+    return claims;
   }
 
   /** Retries take at most a quarter of the slots: they may hang until they time out. */
@@ -245,20 +288,19 @@ export class MessageFetcher {
   }
 
   async #claimSuspect(priority: Priority): Promise<Claim[]> {
-    if (!this.#hasSuspects) return [];
     const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
     if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
-    this.#isSuspectActive = claims.length > 0;
     return claims;
   }
 
-  #start(claim: Claim): void {
+  #start(claim: Claim): Promise<void> {
     if (claim.isRetry) this.#activeRetries += 1;
     const task: Promise<void> = this.#process(claim).finally(() => {
       this.#active.delete(task);
       if (claim.isRetry) this.#activeRetries -= 1;
     });
     this.#active.add(task);
+    return task;
   }
 
   async #process(claim: Claim): Promise<void> {

@@ -54,6 +54,11 @@ export interface IngestContext {
   /** Allows one large message in memory at a time, from its first megabyte until it is stored. */
   readonly largeBodies: Semaphore;
   /**
+   * One permit per batch of claims that the process has open, of any mailbox and function. A crash suspect takes all permits:
+   * a death is charged to it, so it must not have another cause.
+   */
+  readonly openClaims: Semaphore;
+  /**
    * Leases of runs of this process that ended while the database was unavailable. Their claims are still open, but not
    * because a message crashed the process.
    */
@@ -121,13 +126,15 @@ export interface IngestContextOptions {
   readonly config: Config;
   readonly db: Database;
   readonly log: Log;
+  /** One for all contexts of the process. */
+  readonly openClaims: Semaphore;
   readonly overrides?: TestOverrides;
   /** Called when Google rejects the credentials. */
   readonly onCredentialsRejected?: () => void;
 }
 
 export function createIngestContext(options: IngestContextOptions): IngestContext {
-  const { config, db, log } = options;
+  const { config, db, log, openClaims } = options;
   const { clock = monotonicClock, random = Math.random, sleep = realSleep } = options.overrides ?? {};
   const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
   return {
@@ -150,6 +157,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     holder: `${hostname()}:${process.pid}`,
     inFlight: options.overrides?.inFlight ?? new AimdLimit(),
     largeBodies: new Semaphore(1),
+    openClaims,
     unreleasedLeases: new Set(),
     emailsTopic:
       config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost),

@@ -48,8 +48,11 @@ export interface IngestRequest {
   readonly includesWaiting?: boolean;
   /** Reconcile everything since the first start, not only the latest days. */
   readonly reconcile?: 'all';
-  /** When a scheduled run was asked for, if that was before: a run that began since then has done it. */
-  readonly askedAt?: Date | null;
+  /**
+   * Of a scheduled run that `poll` asked for earlier: the begin of the last run that it saw, null for none. If another run has
+   * begun since, that one did the work.
+   */
+  readonly lastRunAt?: Date | null | undefined;
 }
 
 export interface IngestReport {
@@ -94,7 +97,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   }
   // Other credentials of the account took the mailbox over in the meantime: their instance works on it.
   if (mailbox === null) return skipped(app, request, 'busy');
-  if (!isManual && hasRunSince(mailbox, request.askedAt ?? null)) return skipped(app, request, 'not_due');
+  if (!isManual && hasRunSince(mailbox, request.lastRunAt)) return skipped(app, request, 'not_due');
   if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
@@ -133,8 +136,9 @@ function hasAddress(mailbox: Mailbox | null): boolean {
   return mailbox === null || formerAddress(mailbox.emailAddress) === null;
 }
 
-function hasRunSince({ lastRunAt }: Mailbox, askedAt: Date | null): boolean {
-  return askedAt !== null && lastRunAt !== null && lastRunAt >= askedAt;
+/** Compares two readings of one column, because the clocks of the database and of Pub/Sub may differ. */
+function hasRunSince({ lastRunAt }: Mailbox, knownRunAt: Date | null | undefined): boolean {
+  return knownRunAt !== undefined && lastRunAt?.getTime() !== knownRunAt?.getTime();
 }
 
 /** A scheduled run is not due, but an earlier run left emails unpublished. */

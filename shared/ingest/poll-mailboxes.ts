@@ -15,7 +15,7 @@ import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-m
 import type { MailboxContexts } from './mailbox-contexts.ts';
 import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
-import type { WorkTopic } from './work-topic.ts';
+import type { DueMailbox, WorkTopic } from './work-topic.ts';
 
 /** Runs at the same time. Each waits for Gmail most of its time. */
 const MAX_RUNS = 4;
@@ -67,8 +67,8 @@ export async function pollMailboxes(
   }
   const published = isFirstDue ? known.mailbox : null;
   await dispatch(contexts.workTopic, log, request.trigger, [
-    ...(published === null ? [] : [published.emailAddress]),
-    ...added.map(({ emailAddress }) => emailAddress),
+    ...(published === null ? [] : [published]),
+    ...added,
   ]);
   const dispatched = added.length + (published === null ? 0 : 1);
   const outcome = dispatched === 0 ? 'not_due' : 'dispatched';
@@ -111,11 +111,11 @@ async function dispatch(
   topic: WorkTopic,
   log: Log,
   trigger: Trigger,
-  addresses: readonly string[],
+  mailboxes: readonly DueMailbox[],
 ): Promise<void> {
-  await topic.publish(addresses, trigger === 'manual' ? 'manual' : 'schedule');
-  log.info('mailboxes_dispatched', `Published ${addresses.length} due mailboxes`, {
-    mailbox_count: addresses.length,
+  await topic.publish(mailboxes, trigger === 'manual' ? 'manual' : 'schedule');
+  log.info('mailboxes_dispatched', `Published ${mailboxes.length} due mailboxes`, {
+    mailbox_count: mailboxes.length,
   });
 }
 

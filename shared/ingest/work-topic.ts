@@ -8,9 +8,15 @@ const MAX_BATCH = 1_000;
 /** For all messages of one poll. */
 const TIMEOUT_MS = 20_000;
 
-/** One run of one mailbox. */
-export interface Work {
+/** A mailbox as `poll` found it. */
+export interface DueMailbox {
   readonly emailAddress: string;
+  /** When its last run began, by the database's clock; null before the first run, undefined when the message does not say. */
+  readonly lastRunAt: Date | null | undefined;
+}
+
+/** One run of one mailbox. */
+export interface Work extends DueMailbox {
   /** `manual`: an operator asked for it, also while the monitor is stopped. */
   readonly trigger: 'schedule' | 'manual';
 }
@@ -25,10 +31,10 @@ export class WorkTopic {
   }
 
   /** @throws {AppError} work_topic_denied, work_topic_unavailable; some messages may have been published */
-  async publish(addresses: readonly string[], trigger: Work['trigger']): Promise<void> {
-    if (addresses.length === 0) return;
+  async publish(mailboxes: readonly DueMailbox[], trigger: Work['trigger']): Promise<void> {
+    if (mailboxes.length === 0) return;
     const { error } = await this.#topic.publish(
-      addresses.map((emailAddress) => messageOf({ emailAddress, trigger })),
+      mailboxes.map((mailbox) => messageOf({ ...mailbox, trigger })),
       null,
       TIMEOUT_MS,
     );
@@ -36,9 +42,9 @@ export class WorkTopic {
   }
 }
 
-function messageOf({ emailAddress, trigger }: Work) {
+function messageOf({ emailAddress, lastRunAt, trigger }: Work) {
   return {
-    data: Buffer.from(JSON.stringify({ mailbox: emailAddress })),
+    data: Buffer.from(JSON.stringify({ mailbox: emailAddress, last_run_at: lastRunAt })),
     attributes: { mailbox: emailAddress, ...(trigger === 'manual' && { trigger }) },
   };
 }
@@ -46,18 +52,15 @@ function messageOf({ emailAddress, trigger }: Work) {
 // No control characters: PostgreSQL rejects NUL.
 const workSchema = z.object({
   mailbox: z.string().check(z.minLength(1), z.maxLength(320), z.regex(/^\P{Cc}+$/u)),
+  last_run_at: z.optional(z.nullable(z.iso.datetime())),
 });
 
-export interface ReceivedWork extends Work {
-  /** When it was published, by Pub/Sub's clock; null when the message does not say. */
-  readonly publishedAt: Date | null;
-}
-
 /** @param body of a push of Pub/Sub, or a CloudEvent around it @returns null for anything else */
-export function decodeWork(body: unknown): ReceivedWork | null {
+export function decodeWork(body: unknown): Work | null {
   const push = decodePush(body);
   const work = workSchema.safeParse(push?.data);
   if (push === null || !work.success) return null;
   const trigger = push.attributes['trigger'] === 'manual' ? 'manual' : 'schedule';
-  return { emailAddress: work.data.mailbox, trigger, publishedAt: push.publishedAt };
+  const { last_run_at: at, mailbox: emailAddress } = work.data;
+  return { emailAddress, trigger, lastRunAt: typeof at === 'string' ? new Date(at) : at };
 }

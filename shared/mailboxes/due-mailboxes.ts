@@ -7,6 +7,13 @@ import { camelCase, onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { type MailboxSettings, SETTINGS, settingsOf, toSettings } from './mailbox-settings.ts';
 
+export interface ListedMailbox extends MailboxSettings {
+  /** Database time of the begin; null before the first run. */
+  readonly lastRunAt: Date | null;
+}
+
+const LISTED = { ...SETTINGS, last_run_at: 'timestamp with time zone?' } as const;
+
 // Each recursive part lists the mailboxes of a partial index: one probe per mailbox with work, whatever the backlog. Only for
 // these is `is_poll_due` called, because its probes would take most of the time. A mailbox with a live lease is being worked on.
 // $1 emails are published on a topic
@@ -55,7 +62,7 @@ busy (mailbox_id) as (
   union
   select mailbox_id from listing where mailbox_id is not null
 )
-select ${settingsOf('s')}
+select ${settingsOf('s')}, m.last_run_at
 from mailbox_settings s
 left join mailboxes m on m.id = s.mailbox_id
 where s.access <> 'environment'
@@ -73,7 +80,7 @@ where s.access <> 'environment'
     else false
   end
 order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
-  SETTINGS,
+  LISTED,
 );
 
 /**
@@ -85,26 +92,30 @@ order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
 export async function listDueMailboxes(
   db: Queryable,
   on: { readonly publishes: boolean },
-): Promise<MailboxSettings[]> {
+): Promise<ListedMailbox[]> {
   const { rows } = await db.query(LIST_DUE, [on.publishes]);
-  return rows.map(toSettings);
+  return rows.map(toListed);
 }
 
 const LIST_ACTIVE = statement(
   `
-select ${settingsOf('s')}
+select ${settingsOf('s')}, m.last_run_at
 from mailbox_settings s
 left join mailboxes m on m.id = s.mailbox_id
 where s.access <> 'environment'
   and not s.is_paused
 order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
-  SETTINGS,
+  LISTED,
 );
 
 /** All added mailboxes that are not paused, the longest waiting first. */
-export async function listActiveMailboxes(db: Queryable): Promise<MailboxSettings[]> {
+export async function listActiveMailboxes(db: Queryable): Promise<ListedMailbox[]> {
   const { rows } = await db.query(LIST_ACTIVE);
-  return rows.map(toSettings);
+  return rows.map(toListed);
+}
+
+function toListed(row: NonNullable<(typeof LIST_DUE)['row']>): ListedMailbox {
+  return { ...toSettings(row), lastRunAt: row.last_run_at };
 }
 
 // A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run: paused, removed, or added

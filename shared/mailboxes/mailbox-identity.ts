@@ -8,15 +8,9 @@ import type { Database, Queryable } from '../db/database.ts';
 import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { AppError } from '../errors.ts';
-import { unconfirmedDetail } from '../mailbox-confirmation.ts';
+import { retiredAddress, unconfirmedDetail } from '../mailbox-confirmation.ts';
 import { confirmRename, deleteConfirmations, endConfirmation } from './mailbox-confirmations.ts';
-import {
-  createMailbox,
-  renameMailbox,
-  retireAddress,
-  retiredAddress,
-  takeMailboxOver,
-} from './mailbox-rows.ts';
+import { createMailbox, renameMailbox, takeMailboxOver } from './mailbox-rows.ts';
 import { bindSettings, type MailboxSettings, renameFirstSettings } from './mailbox-settings.ts';
 
 export interface Account {
@@ -268,7 +262,10 @@ async function apply(
 ): Promise<number> {
   const { emailAddress } = account;
   const id = 'id' in decision ? decision.id : null;
-  if (facts.address_id !== null && facts.address_id !== id) await retireAddress(tx, facts.address_id);
+  const { address_id: otherId } = facts;
+  // The other row keeps its mail and its credentials.
+  if (otherId !== null && otherId !== id)
+    await renameMailbox(tx, otherId, retiredAddress(emailAddress, otherId));
   if (decision.kind === 'created') return await createMailbox(tx, { ...settings, ...account });
   if (decision.kind === 'renamed') await renameMailbox(tx, decision.id, emailAddress);
   if (decision.kind === 'taken_over') await takeMailboxOver(tx, decision.id, account);

@@ -40,17 +40,6 @@ where mailbox_id = $1::integer`,
   {},
 );
 
-// Gmail now reports the address for another account. The row keeps its mail and its credentials; when these are used again,
-// Gmail returns the current address of their account. No push and no confirmation can name the placeholder.
-// $1 mailbox id
-const RETIRE_ADDRESS = statement(
-  `
-update mailboxes
-set email_address = 'formerly ' || email_address || ' (mailbox ' || id || ')'
-where id = $1::integer`,
-  {},
-);
-
 // Pins a new mailbox to its current history id and plans its first listing, in one statement. So even after a crash, mail
 // that arrives during that listing is in the history after the pin. The bucket is full.
 // $1 email address, $2 fingerprint, $3 history id, $4 query of the first listing, $5 quota units per minute
@@ -93,16 +82,6 @@ export async function takeMailboxOver(
 ): Promise<void> {
   await tx.query(TAKE_OVER, [mailboxId, account.emailAddress, account.fingerprint]);
   await tx.query(END_WATCH_WAIT, [mailboxId]);
-}
-
-/** What `retireAddress` leaves as the address of a mailbox. */
-export function retiredAddress(emailAddress: string, mailboxId: number): string {
-  return `formerly ${emailAddress} (mailbox ${mailboxId})`;
-}
-
-/** Frees an address that another account has now. */
-export async function retireAddress(tx: Queryable, mailboxId: number): Promise<void> {
-  await tx.query(RETIRE_ADDRESS, [mailboxId]);
 }
 
 export interface NewMailbox {

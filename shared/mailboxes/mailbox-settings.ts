@@ -5,6 +5,7 @@
 import type { Queryable } from '../db/database.ts';
 import { camelCase } from '../db/rows.ts';
 import { type RowOf, statement } from '../db/statement.ts';
+import { retiredAddress } from '../mailbox-confirmation.ts';
 
 export interface MailboxSettings {
   readonly id: number;
@@ -74,15 +75,20 @@ export async function findSettingsOfMailbox(
 
 // Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder,
 // except of a delegation, which names the address: an operator removes that mailbox and adds it with its present address.
-// $1 mailbox id, $2 email address
+// $1 mailbox id of the other, $2 the address that it keeps
 const RETIRE_ADDRESS = statement(
   `
 update mailbox_settings
-set email_address = 'formerly ' || email_address || ' (mailbox ' || mailbox_id || ')'
-where email_address = $2::text
-  and mailbox_id <> $1::integer`,
+set email_address = $2::text
+where mailbox_id = $1::integer`,
   {},
 );
+
+async function retireAddress(tx: Queryable, mailboxId: number, emailAddress: string): Promise<void> {
+  const otherId = (await findMailboxSettings(tx, emailAddress))?.mailboxId ?? null;
+  if (otherId === null || otherId === mailboxId) return;
+  await tx.query(RETIRE_ADDRESS, [otherId, retiredAddress(emailAddress, otherId)]);
+}
 
 // Keeps the former address while an added mailbox that is not identified has the new one: both are the same account.
 // $1 mailbox settings id, $2 mailbox id, $3 email address
@@ -109,7 +115,7 @@ export async function bindSettings(
   settingsId: number,
   mailbox: { readonly id: number; readonly emailAddress: string },
 ): Promise<void> {
-  await tx.query(RETIRE_ADDRESS, [mailbox.id, mailbox.emailAddress]);
+  await retireAddress(tx, mailbox.id, mailbox.emailAddress);
   await tx.query(BIND, [settingsId, mailbox.id, mailbox.emailAddress]);
 }
 
@@ -131,7 +137,7 @@ export async function renameFirstSettings(
   mailboxId: number,
   emailAddress: string,
 ): Promise<void> {
-  await tx.query(RETIRE_ADDRESS, [mailboxId, emailAddress]);
+  await retireAddress(tx, mailboxId, emailAddress);
   await tx.query(RENAME_FIRST, [mailboxId, emailAddress]);
 }
 

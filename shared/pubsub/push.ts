@@ -9,7 +9,6 @@ const pushBody = z.object({
     data: z.string(),
     // A malformed one must not hide the data.
     attributes: z.catch(z.optional(z.record(z.string(), z.string())), undefined),
-    publishTime: z.catch(z.optional(z.string()), undefined),
   }),
 });
 const cloudEvent = z.pipe(
@@ -25,8 +24,6 @@ export interface Push {
   /** The data of the message as JSON; null when it is not JSON. */
   readonly data: unknown;
   readonly attributes: Readonly<Record<string, string>>;
-  /** Null when the message does not say. */
-  readonly publishedAt: Date | null;
 }
 
 /**
@@ -37,14 +34,9 @@ export interface Push {
 export function decodePush(body: unknown, reviver?: Reviver): Push | null {
   const outer = envelope.safeParse(fromText(body));
   if (!outer.success) return null;
-  const { attributes = {}, data, publishTime } = outer.data.message;
-  const publishedAt = publishTime === undefined ? Number.NaN : Date.parse(publishTime);
-  return {
-    // Buffer decodes base64 and base64url, with and without padding.
-    data: fromText(Buffer.from(data, 'base64'), reviver),
-    attributes,
-    publishedAt: Number.isNaN(publishedAt) ? null : new Date(publishedAt),
-  };
+  const { attributes = {}, data } = outer.data.message;
+  // Buffer decodes base64 and base64url, with and without padding.
+  return { data: fromText(Buffer.from(data, 'base64'), reviver), attributes };
 }
 
 function fromText(body: unknown, reviver?: Reviver): unknown {

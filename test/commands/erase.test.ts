@@ -313,7 +313,9 @@ describe('objects in the bucket', () => {
     const rest = await erase(['--email', String(second), '--apply'], KEY, env);
     expect(rest.code, rest.output).toBe(0);
     expect(rest.output).toContain('Deleted 2 objects of the bucket.');
-    expect(rest.output).toMatch(/1 object may belong to a store in progress. A run deletes it after a day/);
+    expect(rest.output).toMatch(
+      /1 object stays: its upload began less than a day ago, and its store may be in progress\./,
+    );
     expect(names()).toEqual(['files/other', 'files/reserved', 'raw/other.gz']);
   });
 

@@ -8,13 +8,15 @@ import type { Timers } from '../../emulators/gmail/timers.ts';
 export class CallGate {
   #isHeld = false;
   #held: (() => void)[] = [];
-  #arrival = Promise.withResolvers<void>();
+  #heldCount = 0;
+  readonly #arrivals: { readonly count: number; readonly resolve: () => void }[] = [];
 
   readonly timers: Timers = {
     after: (_delayMs, run) => {
       if (this.#isHeld) {
         this.#held.push(run);
-        this.#arrival.resolve();
+        this.#heldCount += 1;
+        for (const { count, resolve } of this.#arrivals) if (this.#heldCount >= count) resolve();
       } else setImmediate(run);
       return () => undefined;
     },
@@ -26,9 +28,10 @@ export class CallGate {
     gmail.faults.add({ kind: 'delay', delayMs: 1, method });
   }
 
-  /** Resolves when a call is held. */
-  async arrival(): Promise<void> {
-    await this.#arrival.promise;
+  /** Resolves when this many calls were held since the start. */
+  async arrival(count = 1): Promise<void> {
+    if (this.#heldCount >= count) return;
+    await new Promise<void>((resolve) => this.#arrivals.push({ count, resolve }));
   }
 
   /** Releases the held calls and stops holding later ones. */

@@ -18,6 +18,7 @@ import {
   type IngestContext,
   type RunContext,
 } from '../../shared/ingest/ingest-context.ts';
+import { Semaphore } from '../../shared/limits/semaphore.ts';
 import { createLog } from '../../shared/log.ts';
 import { createTestDatabase } from './test-database.ts';
 
@@ -62,6 +63,7 @@ export async function createFixture(
       config: readConfig({ DATABASE_URL: 'postgres://unused', ...options.env, ...env }),
       db,
       log: createLog({ level: 'debug', format: 'json', sink: (line) => log.push(JSON.parse(line)) }),
+      openClaims: new Semaphore(Number.MAX_SAFE_INTEGER),
       overrides: { clock, sleep, random: () => 0.5 },
     });
   const account: IngestFixture['account'] = async (gmailOptions) => {

@@ -6,15 +6,16 @@ import { statement } from '../../db/statement.ts';
 /** Where the count stops. */
 export const COUNTED_OBJECTS = 1_000;
 
-// Objects that lost their last row, and those of stores that were announced a day ago and have ended.
+// Objects that lost their last row, and those of stores that were announced that long ago and have ended.
+// $1 minimum age in seconds int
 // One row.
 const READ = statement(
   `
-select count(distinct name) as count, min(greatest(added_at, reserved_at + interval '1 day')) as since
+select count(distinct name) as count, min(greatest(added_at, reserved_at + $1::integer * interval '1 second')) as since
 from (
   select name, added_at, reserved_at
   from bucket_objects
-  where reserved_at < now() - interval '1 day'
+  where reserved_at < now() - $1::integer * interval '1 second'
   order by reserved_at
   limit ${COUNTED_OBJECTS}
 ) oldest`,
@@ -28,8 +29,8 @@ export interface BucketBacklog {
   readonly since: Date;
 }
 
-/** @returns null when no object waits */
-export async function readBucketBacklog(db: Queryable): Promise<BucketBacklog | null> {
-  const { count, since } = await onlyRow(db, READ);
+/** @param minAgeSeconds of the collection @returns null when no object waits */
+export async function readBucketBacklog(db: Queryable, minAgeSeconds: number): Promise<BucketBacklog | null> {
+  const { count, since } = await onlyRow(db, READ, [minAgeSeconds]);
   return since === null ? null : { count, since };
 }

@@ -4,6 +4,7 @@
  * shown.
  * Invariant: a value that is not known is null, with the time since when.
  */
+import { DAY_SECONDS } from '../../bucket/collect-objects.ts';
 import type { Config } from '../../config.ts';
 import { credentialFingerprint } from '../../credentials.ts';
 import type { Queryable } from '../../db/database.ts';
@@ -47,7 +48,7 @@ export async function readStatus(
     findRejectedListings(db),
     readConsumers(db),
     readRetentionStatus(config, db),
-    readBucketBacklog(db),
+    readBucketBacklog(db, DAY_SECONDS),
   ]);
   const own = ownFingerprint(config);
   const fingerprint = own === 'recorded' ? monitor.credentialFingerprint : own;

@@ -1,0 +1,67 @@
+/** Work messages of `poll`, delivered to `ingestMailbox` late, twice, and by a Pub/Sub whose clock differs from the database's. */
+import { expect, it, onTestFinished, vi } from 'vitest';
+import { useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { mail } from '../helpers/test-emails.ts';
+import { WorkTopic } from '../helpers/work-topic.ts';
+
+const createSystem = useManyMailboxes();
+const ANN = 'ann@example.com';
+
+interface PushBody {
+  readonly message: object;
+}
+
+/** @param clockMs how far Pub/Sub's clock is ahead of the database's; negative: behind */
+async function dispatchingSystem(clockMs = 0) {
+  const bodies: PushBody[] = [];
+  const topic = await WorkTopic.open({
+    receive: async (body) => {
+      const publishTime = new Date(Date.now() + clockMs).toISOString();
+      bodies.push({ message: { ...(body as PushBody).message, publishTime } });
+      return await Promise.resolve(204);
+    },
+  });
+  onTestFinished(async () => await topic.close());
+  const system = await createSystem({ env: topic.env });
+  const ann = await system.add(ANN);
+  await system.turnOn();
+  const deliver = async (body: PushBody) => (await system.call('ingestMailbox', { body })).status;
+  /** Polls. @returns the message for the added mailbox */
+  const dispatch = async (): Promise<PushBody> => {
+    bodies.length = 0;
+    await system.call('poll');
+    return await vi.waitFor(() => {
+      const body = bodies.find(({ message }) => JSON.stringify(message).includes(ANN));
+      if (body === undefined) throw new Error('not published');
+      return body;
+    });
+  };
+  return { system, ann, deliver, dispatch };
+}
+
+it.each([-120_000, 0, 120_000])(
+  'a mailbox that is due runs once, with a clock of Pub/Sub that is %i ms ahead',
+  async (clockMs) => {
+    const { system, ann, deliver, dispatch } = await dispatchingSystem(clockMs);
+    expect(await deliver(await dispatch())).toBe(204);
+    await system.pass(100);
+    const due = await dispatch();
+    ann.gmail.deliver(mail('Order'));
+    expect(await deliver(due)).toBe(204);
+    expect(await system.storedOf(ANN)).toEqual(['Order']);
+    ann.gmail.resetCounters();
+    expect(await deliver(due)).toBe(204);
+    expect(ann.gmail.callLog.calls).toHaveLength(0);
+  },
+);
+
+it('messages of several polls cause one run, and the next poll another', async () => {
+  const { system, ann, deliver, dispatch } = await dispatchingSystem();
+  const first = [await dispatch(), await dispatch()];
+  for (const body of first) await deliver(body);
+  expect(await system.runsOf(ANN)).toEqual(['completed']);
+  ann.gmail.deliver(mail('Order'));
+  await deliver(await dispatch());
+  expect(await system.runsOf(ANN)).toEqual(['completed', 'completed']);
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+});

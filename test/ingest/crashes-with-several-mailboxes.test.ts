@@ -1,0 +1,157 @@
+/** A process that works on several mailboxes: which message a crash is charged to. */
+import { expect, test } from 'vitest';
+import { Deadline } from '../../shared/deadline.ts';
+import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
+import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
+import { CallGate } from '../helpers/call-gate.ts';
+import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { mail } from '../helpers/test-emails.ts';
+
+const createSystem = useManyMailboxes();
+const ANN = 'ann@example.com';
+const BOB = 'bob@example.com';
+
+/** Two mailboxes with one new message each. A process whose calls are held counts as dead once its leases are over. */
+async function twoMailboxes() {
+  const gate = new CallGate();
+  const system = await createSystem({ gmail: { timers: gate.timers } });
+  const [ann, bob] = [(await system.add(ANN)).gmail, (await system.add(BOB)).gmail];
+  await system.call('pollNow');
+  const killer = ann.deliver(mail('Killer')).id;
+  bob.deliver(mail('Innocent'));
+  return { system, gate, ann, bob, killer };
+}
+
+async function expireLeases(system: ManyMailboxes): Promise<void> {
+  await system.rows("update mailboxes set lease_expires_at = now() - interval '1 second'");
+}
+
+/** Records each message that is ever charged for a crash. */
+async function recordCharges(system: ManyMailboxes): Promise<() => Promise<string[]>> {
+  await system.rows('create table charges (gmail_message_id text)');
+  await system.rows(`
+    create function note_charge() returns trigger language plpgsql as
+    $$ begin insert into charges values (new.gmail_message_id); return null; end $$`);
+  await system.rows(`
+    create trigger note_charge after update on email_ledger for each row
+    when (new.crash_count > old.crash_count) execute function note_charge()`);
+  return async () =>
+    (await system.rows<{ id: string }>('select gmail_message_id as id from charges')).map(({ id }) => id);
+}
+
+/** Records how many claims are open while one of them is on a crash suspect. */
+async function recordOpenWithSuspect(system: ManyMailboxes): Promise<() => Promise<number | null>> {
+  await system.rows('create table open_with_suspect (open_count integer)');
+  await system.rows(`
+    create function note_open() returns trigger language plpgsql as $$
+    begin
+      insert into open_with_suspect
+      select count(*) from email_ledger where claim_token is not null having bool_or(is_crash_suspect);
+      return null;
+    end $$`);
+  await system.rows(
+    'create trigger note_open after update on email_ledger for each statement execute function note_open()',
+  );
+  return async () =>
+    (await system.rows<{ n: number | null }>('select max(open_count) as n from open_with_suspect'))[0]?.n ??
+    null;
+}
+
+test('charges no message when a process ended while one message of each of two mailboxes was open', async () => {
+  const { system, gate, ann, bob } = await twoMailboxes();
+  for (const gmail of [ann, bob]) gate.hold(gmail, 'messages.get');
+  const dead = system.call('pollNow');
+  await gate.arrival(2);
+  await expireLeases(system);
+  const next = system.instance().call('pollNow');
+  await gate.arrival(3);
+  expect(await system.rows('select crash_count from email_ledger')).toEqual([
+    { crash_count: 0 },
+    { crash_count: 0 },
+  ]);
+  gate.release();
+  await Promise.all([dead, next]);
+  expect(await system.storedOf(ANN)).toEqual(['Killer']);
+  expect(await system.storedOf(BOB)).toEqual(['Innocent']);
+});
+
+test('makes the message dead that ends every process, and charges none of a mailbox that always runs with it', async () => {
+  const { system, gate, ann, bob, killer } = await twoMailboxes();
+  const charges = await recordCharges(system);
+  for (const gmail of [ann, bob]) gate.hold(gmail, 'messages.get');
+  const processes = [system.call('pollNow')];
+  await gate.arrival(2);
+  // From now on only the killer ends its process.
+  bob.faults.clear();
+  for (let deaths = 1; deaths <= 3; deaths += 1) {
+    await expireLeases(system);
+    processes.push(system.instance().call('pollNow'));
+    await gate.arrival(2 + deaths);
+  }
+  await expireLeases(system);
+  expect((await system.instance().call('pollNow')).json).toMatchObject({ outcome: 'completed' });
+  expect(await system.rows("select gmail_message_id from email_ledger where state = 'dead'")).toEqual([
+    { gmail_message_id: killer },
+  ]);
+  expect(await charges()).toEqual([killer, killer, killer]);
+  expect(await system.storedOf(BOB)).toEqual(['Innocent']);
+  gate.release();
+  await Promise.all(processes);
+});
+
+test('fetches a crash suspect while no other message of the process is open, whatever the mailbox and the function', async () => {
+  const system = await createSystem();
+  const accounts = [await system.add(ANN), await system.add(BOB)];
+  await system.call('pollNow');
+  for (const { gmail } of accounts) {
+    for (let n = 0; n < 8; n += 1) gmail.deliver(mail(`${n}`));
+    gmail.faults.add({ kind: 'status', status: 429, method: 'messages.get' });
+  }
+  // Entered but not fetched.
+  await system.call('pollNow');
+  await system.pass(3600);
+  await system.rows(`
+    update email_ledger
+    set is_crash_suspect = true
+    where id in (select unnest(array[min(id), max(id)]) from email_ledger group by mailbox_id)`);
+  for (const { gmail } of accounts) {
+    gmail.faults.clear();
+    gmail.latencyMs = 20;
+  }
+  const maxOpen = await recordOpenWithSuspect(system);
+  const work = Buffer.from(JSON.stringify({ mailbox: BOB })).toString('base64');
+  await Promise.all([
+    system.call('pollNow', { query: { mailbox: ANN } }),
+    system.call('ingestMailbox', { body: { message: { data: work, attributes: { trigger: 'manual' } } } }),
+  ]);
+  for (const address of [ANN, BOB]) expect(await system.storedOf(address)).toHaveLength(8);
+  expect(await maxOpen()).toBe(1);
+});
+
+test('a run that waits for the crash suspect of another mailbox ends in time, and claims nothing', async () => {
+  const { system, gate, ann, bob, killer } = await twoMailboxes();
+  for (const gmail of [ann, bob]) gate.hold(gmail, 'messages.get');
+  const dead = system.call('pollNow');
+  await gate.arrival(2);
+  await expireLeases(system);
+  bob.faults.clear();
+  await system.rows('update email_ledger set claim_token = null where gmail_message_id <> $1', [killer]);
+  const instance = system.instance();
+  const contexts = new MailboxContexts(instance.context);
+  const { log } = instance.context;
+  const ingest = async (address: string, ms: number) => {
+    const app = await contexts.ofAddress(address, log);
+    if (app === null) throw new Error(address);
+    return await ingestMailbox(app, { trigger: 'manual', deadline: Deadline.after(ms, app.clock) });
+  };
+  const suspect = ingest(ANN, 60_000);
+  await gate.arrival(3);
+  expect(await ingest(BOB, 6_000)).toMatchObject({ outcome: 'out_of_time', error: null });
+  const claimed = 'select gmail_message_id from email_ledger where claim_token is not null';
+  expect(await system.rows(claimed)).toEqual([{ gmail_message_id: killer }]);
+  gate.release();
+  expect(await suspect).toMatchObject({ counts: { stored: 1 } });
+  expect(await ingest(BOB, 60_000)).toMatchObject({ outcome: 'completed' });
+  expect(await system.storedOf(BOB)).toEqual(['Innocent']);
+  await dead;
+});
