@@ -148,13 +148,17 @@ export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> 
   return rowCount;
 }
 
-// A crash is charged only to a message that was claimed as a crash suspect: its process had no other message open, of any mailbox.
-// For other open claims the cause is unknown, and their messages are only fetched alone from now on.
+// A crash is charged only to a message that was alone in its process. A crash suspect was: its process had no other message open, of
+// any mailbox. Another message is known to be alone only as the one open claim of the only mailbox. For other open claims the cause is
+// unknown, and their messages are only fetched alone from now on.
 // $1 mailbox id, $2 token, $3 crash limit, $4 factor 0.75 to 1, $5 days to retry dead messages
 const SWEEP = statement(
   `
 with open as materialized (
-  select id, state, is_crash_suspect as was_alone
+  select id, state,
+         is_crash_suspect
+           or count(*) over (partition by claim_token) = 1
+             and not exists (select 1 from mailboxes where id <> $1::integer) as was_alone
   from email_ledger
   where mailbox_id = $1::integer
     and claim_token is not null
