@@ -10,9 +10,9 @@ import { hasNewerHint } from '../db/mailboxes.ts';
 import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { waitFactor } from '../retry.ts';
-import type { RunContext } from './ingest-context.ts';
 import { MESSAGE_MS, MessageClaims } from './message-claims.ts';
 import { processMessage } from './process-message.ts';
+import type { RunContext } from './run-context.ts';
 
 const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];
 /** How often the fetcher checks for a push while it waits for messages in flight. */

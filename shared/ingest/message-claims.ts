@@ -7,8 +7,8 @@ import type { DueWork } from '../db/due-work.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
 import { withTimeout } from '../timeout.ts';
-import type { RunContext } from './ingest-context.ts';
 import type { MessageResult } from './process-message.ts';
+import type { RunContext } from './run-context.ts';
 
 /** No message is started with less time left. Most take a fraction of it, and the deadline releases the others. */
 export const MESSAGE_MS = 1_500;
