@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, releaseClaims } from '../db/claims.ts';
 import type { DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
-import { hasNewerHint } from '../db/mailboxes.ts';
+import { hasNewerHint } from '../db/hints.ts';
 import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { waitFactor } from '../retry.ts';
