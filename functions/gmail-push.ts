@@ -10,7 +10,7 @@
 
 import type { AppContext } from '../shared/control/app-context.ts';
 import type { Database } from '../shared/db/database.ts';
-import { readHintState, recordHint } from '../shared/db/mailboxes.ts';
+import { readHintState, recordHint } from '../shared/db/hints.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError, requiresOperator } from '../shared/errors.ts';
 import { decodeNotification, type GmailNotification } from '../shared/gmail/notification.ts';

@@ -5,8 +5,8 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Database } from '../db/database.ts';
+import { hasNewerHint } from '../db/hints.ts';
 import type { Lease } from '../db/lease.ts';
-import { hasNewerHint } from '../db/mailboxes.ts';
 import type { Deadline } from '../deadline.ts';
 import { toAppError } from '../errors.ts';
 import type { Log } from '../log.ts';

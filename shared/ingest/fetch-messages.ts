@@ -3,23 +3,20 @@
  * A failed message is retried later and does not block the others.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { type Claim, claimRetries, claimSuspect, claimUntried, releaseClaims } from '../db/claims.ts';
+import { type Claim, releaseClaims } from '../db/claims.ts';
 import type { DueWork } from '../db/due-work.ts';
 import { chargeFailures, type DeadLetter } from '../db/failures.ts';
-import { PRIORITY, type Priority } from '../db/ledger.ts';
-import { hasNewerHint } from '../db/mailboxes.ts';
-import { AppError } from '../errors.ts';
+import { hasNewerHint } from '../db/hints.ts';
+import type { AppError } from '../errors.ts';
 import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { waitFactor } from '../retry.ts';
-import { withTimeout } from '../timeout.ts';
-import type { RunContext } from './ingest-context.ts';
+import { MESSAGE_MS, MessageClaims } from './message-claims.ts';
 import { processMessage } from './process-message.ts';
+import type { RunContext } from './run-context.ts';
 
 const UNITS_PER_MESSAGE = QUOTA_COSTS['users.messages.get'];
 /** How often the fetcher checks for a push while it waits for messages in flight. */
 const HINT_CHECK_MS = 1_000;
-/** No message is started with less time left. Most take a fraction of it, and the deadline releases the others. */
-const MESSAGE_MS = 1_500;
 
 export type FetchEnd =
   /** No message is due, or none can be fetched. */
@@ -45,12 +42,6 @@ export function reportDead(run: RunContext, letters: readonly DeadLetter[]): voi
   }
 }
 
-/** Messages that were claimed together. `unlock` is called when all have ended. */
-interface Batch {
-  readonly claims: readonly Claim[];
-  readonly unlock: () => void;
-}
-
 /** One per run: messages that hang stay in flight while the run discovers live mail. */
 export class MessageFetcher {
   readonly #run: RunContext;
@@ -58,21 +49,13 @@ export class MessageFetcher {
   #discoveryDueMs = 0;
   /** Messages from their claim to the end of their attempt. */
   readonly #active = new Set<Promise<void>>();
-  #activeRetries = 0;
-  #isRetryTurn = false;
+  readonly #claims: MessageClaims;
   #error: AppError | null = null;
   #end: FetchEnd | null = null;
-  // What the ledger may still hold; false after a claim that found the last one.
-  #hasUntriedLive = false;
-  #hasUntriedBacklog = false;
-  #hasRetries = false;
-  /** Messages that failed before, due or not. */
-  #hasFailed = false;
-  #hasSuspects = false;
-  #hasLiveSuspects = false;
 
   constructor(run: RunContext) {
     this.#run = run;
+    this.#claims = new MessageClaims(run);
   }
 
   get isActive(): boolean {
@@ -88,12 +71,7 @@ export class MessageFetcher {
   async fetch(due: DueWork, discoveryAfterMs: number): Promise<FetchEnd> {
     this.#discoveryDueMs = this.#run.app.clock() + discoveryAfterMs;
     this.#end = null;
-    this.#hasUntriedLive = due.hasUntriedLive;
-    this.#hasUntriedBacklog = due.hasUntriedBacklog;
-    this.#hasRetries = due.hasDueRetry || (due.hasWaiting && this.#run.includesWaiting);
-    this.#hasFailed = due.hasDueRetry || due.hasWaiting;
-    this.#hasSuspects = due.hasSuspect;
-    this.#hasLiveSuspects = due.hasSuspect;
+    this.#claims.update(due);
     const end = await this.#loop().catch(async (error: unknown) => {
       await Promise.all(this.#active);
       throw this.#error ?? error;
@@ -164,10 +142,11 @@ export class MessageFetcher {
 
   /** Reserves the units of a batch, claims its messages and releases unused units. @returns how many it started */
   async #claimAndStart(free: number, limit: number): Promise<number> {
-    if (!this.#mayClaim()) return 0;
+    if (!this.#claims.mayHaveMore) return 0;
     const { budget, db, lease } = this.#run;
     const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
-    const { claims, unlock } = await this.#claim(Math.floor(units / UNITS_PER_MESSAGE), limit);
+    const isIdle = this.#active.size === 0;
+    const { claims, unlock } = await this.#claims.claim(Math.floor(units / UNITS_PER_MESSAGE), limit, isIdle);
     const started: Promise<void>[] = [];
     try {
       const unused = units - claims.length * UNITS_PER_MESSAGE;
@@ -189,115 +168,10 @@ export class MessageFetcher {
     return started.length;
   }
 
-  #mayClaim(): boolean {
-    const hasUntried = this.#hasUntriedLive || this.#hasUntriedBacklog;
-    return hasUntried || this.#hasRetries || this.#hasFailed || this.#hasSuspects;
-  }
-
-  /** Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time. */
-  async #claim(wanted: number, limit: number): Promise<Batch> {
-    const { openClaims } = this.#run.app;
-    const batch = await this.#locked(
-      openClaims.acquire(),
-      async () => await this.#claimUnsuspected(wanted, limit),
-    );
-    if (batch.claims.length > 0 || this.#active.size > 0 || !this.#hasSuspects) return batch;
-    const priority = this.#hasLiveSuspects ? PRIORITY.live : PRIORITY.backlog;
-    const suspect = await this.#locked(
-      openClaims.acquireAll(),
-      async () => await this.#claimSuspect(priority),
-    );
-    if (suspect.claims.length > 0 || priority === PRIORITY.backlog) return suspect;
-    this.#hasLiveSuspects = false;
-    // Now the backlog.
-    return await this.#claim(wanted, limit);
-  }
-
-  /**
-   * Claims under a lock, which the caller holds until the messages have ended.
-   *
-   * @throws {AppError} out_of_time
-   */
-  async #locked(granted: Promise<() => void>, claim: () => Promise<readonly Claim[]>): Promise<Batch> {
-    const waitMs = Math.max(0, this.#run.deadline.remainingMs() - MESSAGE_MS);
-    const unlock = await withTimeout(
-      waitMs,
-      granted,
-      () => new AppError('out_of_time', 'No time left after waiting for a message that is fetched alone.'),
-    ).catch((error: unknown) => {
-      void granted.then((release) => release());
-      throw error;
-    });
-    try {
-      const claims = await claim();
-      if (claims.length === 0) unlock();
-      return { claims, unlock };
-    } catch (error) {
-      unlock();
-      throw error;
-    }
-  }
-
-  async #claimUnsuspected(wanted: number, limit: number): Promise<readonly Claim[]> {
-    const retries = await this.#claimRetries(wanted, limit);
-    const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
-    const claims = [...retries, ...live];
-    // Live suspects are fetched before the backlog starts.
-    if (claims.length === 0 && this.#hasLiveSuspects) return [];
-    claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
-    return claims;
-  }
-
-  /** Retries take at most a quarter of the slots: they may hang until they time out. */
-  async #claimRetries(wanted: number, limit: number): Promise<Claim[]> {
-    const { db, lease, includesWaiting, outage, startedAt: runStartedAt } = this.#run;
-    if (wanted === 1 && this.#hasUntriedLive) {
-      // With one slot, retries and live messages take turns.
-      this.#isRetryTurn = !this.#isRetryTurn;
-      if (this.#isRetryTurn) return [];
-    }
-    if (this.#hasFailed && outage.takeProbe()) {
-      const probe = await claimRetries(db, lease, { limit: 1, runStartedAt, includesWaiting: true });
-      return probe.map((claim) => ({ ...this.#uncharged(claim), isProbe: true }));
-    }
-    const free = Math.max(1, Math.floor(limit / 4)) - this.#activeRetries;
-    // Most of them wait for the bucket, and each retry would fetch a large message in vain.
-    if (this.#run.app.largeBytes?.isPaused) return [];
-    if (!this.#hasRetries || free <= 0) return [];
-    const claims = await claimRetries(db, lease, {
-      limit: Math.min(wanted, free),
-      runStartedAt,
-      includesWaiting,
-    });
-    if (claims.length === 0) this.#hasRetries = false;
-    return claims.map((claim) => this.#uncharged(claim));
-  }
-
-  /** A run that includes waiting messages changes neither their attempt counts nor their next attempts, due or not. */
-  #uncharged(claim: Claim): Claim {
-    return this.#run.includesWaiting ? { ...claim, isEarly: true } : claim;
-  }
-
-  async #claimUntried(priority: Priority, limit: number): Promise<readonly Claim[]> {
-    const isLive = priority === PRIORITY.live;
-    if (limit <= 0 || !(isLive ? this.#hasUntriedLive : this.#hasUntriedBacklog)) return [];
-    const { claims, isLast } = await claimUntried(this.#run.db, this.#run.lease, { priority, limit });
-    if (isLast && isLive) this.#hasUntriedLive = false;
-    if (isLast && !isLive) this.#hasUntriedBacklog = false;
-    return claims;
-  }
-
-  async #claimSuspect(priority: Priority): Promise<Claim[]> {
-    const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
-    if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
-    return claims;
-  }
-
   #start(claim: Claim): Promise<void> {
-    if (claim.isRetry) this.#activeRetries += 1;
+    this.#claims.noteStarted(claim);
     const task: Promise<void> = this.#process(claim).finally(() => {
       this.#active.delete(task);
-      if (claim.isRetry) this.#activeRetries -= 1;
     });
     this.#active.add(task);
     return task;
@@ -313,11 +187,6 @@ export class MessageFetcher {
     }
     if (result.end === 'out_of_time') this.#end ??= 'out_of_time';
     if (result.end === 'fatal') this.#error ??= result.error;
-    if (result.end === 'resolved' && claim.isProbe) this.#hasRetries = true;
-    if (result.end === 'released') {
-      this.#hasUntriedLive ||= claim.priority === PRIORITY.live;
-      this.#hasUntriedBacklog ||= claim.priority === PRIORITY.backlog;
-      this.#hasRetries ||= claim.isRetry;
-    }
+    this.#claims.noteEnded(claim, result.end);
   }
 }

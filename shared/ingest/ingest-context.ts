@@ -1,25 +1,18 @@
-/** Contexts of the ingest steps: `IngestContext` lives as long as an instance, `RunContext` as long as one run. */
+/** What an instance keeps between runs, for one mailbox. */
 import { hostname } from 'node:os';
 import { type LargeBytes, openLargeBytes } from '../bucket/large-bytes.ts';
 import type { Config } from '../config.ts';
 import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import type { Lease } from '../db/lease.ts';
-import type { RunCounts, Trigger } from '../db/runs.ts';
-import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
-import type { AppError } from '../errors.ts';
-import { type CallContext, createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
-import type { EmailPublisher } from '../handoff/email-publisher.ts';
+import { type Clock, monotonicClock } from '../deadline.ts';
+import { createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
 import { EmailsTopic } from '../handoff/emails-topic.ts';
-import type { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
-import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
 import { type Random, realSleep, type Sleep } from '../retry.ts';
-import type { LabelState } from './label-rules.ts';
-import type { OutageDetector } from './outage-detector.ts';
 
 /** How a run ended. Busy, late and stopped are outcomes, not errors. */
 export type Outcome =
@@ -70,48 +63,6 @@ export interface IngestContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
-}
-
-/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
-export type RunLabel =
-  | Exclude<LabelState, { readonly kind: 'missing' }>
-  | { readonly kind: 'missing'; readonly error: AppError };
-
-export interface RunContext {
-  readonly app: IngestContext;
-  readonly db: Database;
-  readonly gmail: GmailClient;
-  readonly config: Config;
-  readonly log: Log;
-  readonly trigger: Trigger;
-  readonly lease: Lease;
-  /** When the lease was taken, by the database's clock. */
-  readonly startedAt: Date;
-  /** When the mailbox was first seen, by the database's clock. */
-  readonly mailboxCreatedAt: Date;
-  /** End of the work. The reserve for recording the run follows it. */
-  readonly deadline: Deadline;
-  readonly budget: QuotaBudget;
-  /** Messages that wait for their next attempt are tried too, because an operator asked for a run. */
-  readonly includesWaiting: boolean;
-  readonly outage: OutageDetector;
-  readonly wakeUp: WorkerWakeUp;
-  /** The label that messages must carry; a reconciliation may resolve it to another one. */
-  label: RunLabel;
-  readonly progress: RunProgress;
-  /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
-  readonly call: CallContext;
-  readonly counts: RunCounts;
-  /** Null without a topic for stored emails. */
-  readonly publisher: EmailPublisher | null;
-}
-
-/** What a run knows about Gmail's answers. */
-export interface RunProgress {
-  /** Gmail has answered `history.list`. */
-  hasHistoryAnswer: boolean;
-  /** A wait for quota units failed. */
-  lacksUnits: boolean;
 }
 
 /** Time, randomness and the concurrency limit, for tests and benchmarks. */

@@ -16,36 +16,26 @@ import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
-import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
-import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
-import { createPublisher } from '../handoff/email-publisher.ts';
-import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
-import { QuotaBudget } from '../limits/quota-budget.ts';
 import { formerAddress } from '../mailbox-confirmation.ts';
 import { waitFactor } from '../retry.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
-import type { IngestContext, Outcome, RunContext } from './ingest-context.ts';
-import { OutageDetector } from './outage-detector.ts';
+import type { IngestContext, Outcome } from './ingest-context.ts';
 import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
+import { createRun, type RunContext, type RunRequest } from './run-context.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
 import { type LoopEnd, runSyncLoop } from './sync-loop.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
-/** A push usually brings one message: one statement reserves the units of the listing and of the message. */
-const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
-export interface IngestRequest {
-  readonly trigger: Trigger;
+export interface IngestRequest extends RunRequest {
   /** When the invocation itself ends. */
   readonly deadline: Deadline;
-  /** Messages that wait for their next attempt are tried too. Default: true for manual runs. */
-  readonly includesWaiting?: boolean;
   /** Reconcile everything since the first start, not only the latest days. */
   readonly reconcile?: 'all';
   /**
@@ -224,70 +214,6 @@ async function workUnderLease(
   } catch (thrown) {
     return { outcome: 'failed', error: toAppError(thrown), releasesAnyway: true };
   }
-}
-
-function createRun(
-  app: IngestContext,
-  request: IngestRequest,
-  at: {
-    readonly gmail: GmailClient;
-    readonly hasUnpublished: boolean;
-    readonly deadline: Deadline;
-    readonly lease: Lease;
-    readonly taken: TakenLease;
-  },
-): RunContext {
-  const { config, db, sleep } = app;
-  const counts = noCounts();
-  const progress = { hasHistoryAnswer: false, lacksUnits: false };
-  const budget = new QuotaBudget({
-    db,
-    mailboxId: at.lease.mailboxId,
-    unitsPerMinute: config.quotaUnitsPerMinute,
-    deadline: at.deadline,
-    sleep,
-    ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
-  });
-  const log = app.log.with({
-    run_id: at.taken.runId,
-    mailbox_id: at.lease.mailboxId,
-    trigger: request.trigger,
-  });
-  return {
-    app,
-    db,
-    gmail: at.gmail,
-    config,
-    log,
-    trigger: request.trigger,
-    lease: at.lease,
-    startedAt: at.taken.takenAt,
-    mailboxCreatedAt: at.taken.mailboxCreatedAt,
-    deadline: at.deadline,
-    budget,
-    includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
-    outage: new OutageDetector(),
-    wakeUp: new WorkerWakeUp(db, app.clock),
-    label: { kind: 'none' },
-    progress,
-    call: {
-      deadline: at.deadline,
-      acquireUnits: async (units) =>
-        await budget.acquire(units).catch((error: unknown) => {
-          progress.lacksUnits = true;
-          throw error;
-        }),
-      onRateLimited: (error) => {
-        counts.rateLimited += 1;
-        // A concurrency limit with a single call in flight is a rate limit.
-        if (!isConcurrencyLimit(error) || app.inFlight.current === 1)
-          void budget.onRateLimited(error.retryAfterMs ?? 0);
-      },
-      onSuccess: (units) => void budget.onSuccess(units),
-    },
-    counts,
-    publisher: createPublisher({ ...app, log }, at),
-  };
 }
 
 function skipped(app: IngestContext, request: IngestRequest, outcome: Outcome): IngestReport {

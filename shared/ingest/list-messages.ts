@@ -12,7 +12,7 @@ import {
   restartListJob,
 } from '../db/list-jobs.ts';
 import { AppError } from '../errors.ts';
-import type { RunContext } from './ingest-context.ts';
+import type { RunContext } from './run-context.ts';
 
 /** A page token can expire. If Gmail rejects more tokens than this, the listing itself is at fault. */
 const MAX_RESTARTS = 3;

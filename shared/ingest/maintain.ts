@@ -6,7 +6,7 @@ import { eraseExpiredEmails } from '../db/retention.ts';
 import { Deadline } from '../deadline.ts';
 import { toAppError } from '../errors.ts';
 import type { FetchEnd } from './fetch-messages.ts';
-import type { RunContext } from './ingest-context.ts';
+import type { RunContext } from './run-context.ts';
 import { renewWatch } from './watch.ts';
 
 /** Erasing takes about a second, and longer when the last email is large. */

@@ -17,8 +17,8 @@ import {
 } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { waitFactor } from '../retry.ts';
-import type { RunContext } from './ingest-context.ts';
 import { type Rule, ruleForFetched } from './label-rules.ts';
+import type { RunContext } from './run-context.ts';
 import { withDatabaseRetries } from './run-lease.ts';
 import { storeMessage } from './store-message.ts';
 

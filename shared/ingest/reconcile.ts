@@ -18,7 +18,6 @@ import {
   restartReconciliation,
 } from '../db/reconciliation-pages.ts';
 import type { Log } from '../log.ts';
-import type { RunContext } from './ingest-context.ts';
 import {
   type Listing,
   type ListProgress,
@@ -28,6 +27,7 @@ import {
   PAGES_PER_STEP,
   type SeenPages,
 } from './list-messages.ts';
+import type { RunContext } from './run-context.ts';
 import { secondsIntoPeriod } from './spread.ts';
 
 export { planFullReconciliation } from '../db/reconciliation.ts';

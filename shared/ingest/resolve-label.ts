@@ -14,7 +14,8 @@ import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext, RunContext, RunLabel } from './ingest-context.ts';
+import type { IngestContext } from './ingest-context.ts';
+import type { RunContext, RunLabel } from './run-context.ts';
 
 /** A label as `labels.list` returns it. */
 interface GmailLabel {

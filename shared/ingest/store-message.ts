@@ -12,7 +12,7 @@ import { AppError } from '../errors.ts';
 import type { RawMessage } from '../gmail/gmail-client.ts';
 import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { EMPTY_EMAIL, PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
-import type { RunContext } from './ingest-context.ts';
+import type { RunContext } from './run-context.ts';
 
 const compress = promisify(gzip);
 /**

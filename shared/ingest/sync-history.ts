@@ -8,9 +8,9 @@ import type { HistoryStart } from '../db/lease.ts';
 import { assertLease } from '../db/lease.ts';
 import { PRIORITY, upsertDiscovered } from '../db/ledger.ts';
 import { AppError } from '../errors.ts';
-import type { RunContext } from './ingest-context.ts';
 import { discoveredMessages } from './label-rules.ts';
 import { PAGE_MS } from './list-messages.ts';
+import type { RunContext } from './run-context.ts';
 
 /** Share of the remaining time that reading the history may take. The rest is for fetching. */
 const HISTORY_SHARE = 0.5;

@@ -7,7 +7,6 @@ import type { HistoryStart } from '../db/lease.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
-import type { RunContext } from './ingest-context.ts';
 import { continueListJobs } from './list-messages.ts';
 import { maintain } from './maintain.ts';
 import {
@@ -19,6 +18,7 @@ import {
   waitsForFirstPeriod,
 } from './reconcile.ts';
 import { resolveLabel } from './resolve-label.ts';
+import type { RunContext } from './run-context.ts';
 import { syncHistory } from './sync-history.ts';
 
 /** After this many rounds without new messages the lease is released despite a hint. The next poll is the fallback. */

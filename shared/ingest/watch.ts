@@ -14,7 +14,8 @@ import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext, RunContext } from './ingest-context.ts';
+import type { IngestContext } from './ingest-context.ts';
+import type { RunContext } from './run-context.ts';
 import { secondsIntoPeriod } from './spread.ts';
 
 /** How long a watch call waits for quota units. The default budget refills 100 units, the price of a watch, per second. */

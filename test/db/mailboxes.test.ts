@@ -1,14 +1,13 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimUntried } from '../../shared/db/claims.ts';
+import { readHintState, recordHint } from '../../shared/db/hints.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
   findMailbox,
   listMailboxes,
   type Mailbox,
-  readHintState,
   readRunningFlagAndMailbox,
-  recordHint,
 } from '../../shared/db/mailboxes.ts';
 import {
   addLiveMessages,

@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
+import { recordHint } from '../../shared/db/hints.ts';
 import { enterHistoryPage } from '../../shared/db/history-cursor.ts';
 import { takeLease } from '../../shared/db/lease.ts';
-import { recordHint } from '../../shared/db/mailboxes.ts';
 import { discoveredMessage, finishRunOf, insertMailbox } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 

@@ -13,11 +13,8 @@ import { type Environment, readConfig } from '../../shared/config.ts';
 import type { Database } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
-import {
-  createIngestContext,
-  type IngestContext,
-  type RunContext,
-} from '../../shared/ingest/ingest-context.ts';
+import { createIngestContext, type IngestContext } from '../../shared/ingest/ingest-context.ts';
+import type { RunContext } from '../../shared/ingest/run-context.ts';
 import { Semaphore } from '../../shared/limits/semaphore.ts';
 import { createLog } from '../../shared/log.ts';
 import { createTestDatabase } from './test-database.ts';

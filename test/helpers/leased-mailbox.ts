@@ -2,9 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { type FinishedRun, finishRun } from '../../shared/db/finish-run.ts';
+import { recordHint } from '../../shared/db/hints.ts';
 import { type Lease, takeLease } from '../../shared/db/lease.ts';
 import { type DiscoveredMessage, PRIORITY, upsertDiscovered } from '../../shared/db/ledger.ts';
-import { recordHint } from '../../shared/db/mailboxes.ts';
 import { noCounts } from '../../shared/db/runs.ts';
 
 let count = 0;

@@ -1,5 +1,7 @@
 /** Claims that a run could not end, and how later runs handle them. */
+
 import { describe, expect, test } from 'vitest';
+import { recordOpenWithSuspect } from '../helpers/open-claims.ts';
 import { incompleteEmails, ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
 import type { TestSystem, TestSystemOptions } from '../helpers/test-system.ts';
@@ -151,17 +153,7 @@ describe('live crash suspect', () => {
       update email_ledger
       set is_crash_suspect = true, priority = 0
       where id in (select min(id) from email_ledger)`);
-    await system.rows('create table open_with_suspect (open_count integer)');
-    await system.rows(`
-      create function note_open() returns trigger language plpgsql as $$
-      begin
-        insert into open_with_suspect
-        select count(*) from email_ledger where claim_token is not null having bool_or(is_crash_suspect);
-        return null;
-      end $$`);
-    await system.rows(
-      'create trigger note_open after update on email_ledger for each statement execute function note_open()',
-    );
+    const maxOpen = await recordOpenWithSuspect(system);
     await system.ingest();
     expect((await storedIds(system)).length).toBe(12);
     expect(
@@ -169,9 +161,7 @@ describe('live crash suspect', () => {
         'select e.id from incoming_emails e join email_ledger l using (gmail_message_id) where l.priority = 0',
       ),
     ).toEqual([{ id: 1 }]);
-    expect(await system.rows('select max(open_count)::integer as n from open_with_suspect')).toEqual([
-      { n: 1 },
-    ]);
+    expect(await maxOpen()).toBe(1);
   });
 });
 

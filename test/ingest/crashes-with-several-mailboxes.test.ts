@@ -5,6 +5,7 @@ import { ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { CallGate } from '../helpers/call-gate.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
+import { recordOpenWithSuspect } from '../helpers/open-claims.ts';
 import { mail } from '../helpers/test-emails.ts';
 
 const createSystem = useManyMailboxes();
@@ -37,24 +38,6 @@ async function recordCharges(system: ManyMailboxes): Promise<() => Promise<strin
     when (new.crash_count > old.crash_count) execute function note_charge()`);
   return async () =>
     (await system.rows<{ id: string }>('select gmail_message_id as id from charges')).map(({ id }) => id);
-}
-
-/** Records how many claims are open while one of them is on a crash suspect. */
-async function recordOpenWithSuspect(system: ManyMailboxes): Promise<() => Promise<number | null>> {
-  await system.rows('create table open_with_suspect (open_count integer)');
-  await system.rows(`
-    create function note_open() returns trigger language plpgsql as $$
-    begin
-      insert into open_with_suspect
-      select count(*) from email_ledger where claim_token is not null having bool_or(is_crash_suspect);
-      return null;
-    end $$`);
-  await system.rows(
-    'create trigger note_open after update on email_ledger for each statement execute function note_open()',
-  );
-  return async () =>
-    (await system.rows<{ n: number | null }>('select max(open_count) as n from open_with_suspect'))[0]?.n ??
-    null;
 }
 
 test('charges no message when a process ended while one message of each of two mailboxes was open', async () => {

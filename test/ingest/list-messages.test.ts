@@ -4,13 +4,13 @@ import type { Lease } from '../../shared/db/lease.ts';
 import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
-import type { RunContext } from '../../shared/ingest/ingest-context.ts';
 import { continueListJobs } from '../../shared/ingest/list-messages.ts';
 import {
   continueReconciliation,
   evaluateReconciliation,
   planDueReconciliation,
 } from '../../shared/ingest/reconcile.ts';
+import type { RunContext } from '../../shared/ingest/run-context.ts';
 import { openHistoryGap } from '../../shared/ingest/sync-history.ts';
 import { createLog } from '../../shared/log.ts';
 import {

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { EmulatedGmailOptions } from '../../emulators/gmail/emulated-gmail.ts';
-import { recordHint } from '../../shared/db/mailboxes.ts';
+import { recordHint } from '../../shared/db/hints.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
 import { disableWatch, enableWatch, renewWatch } from '../../shared/ingest/watch.ts';

@@ -1,0 +1,133 @@
+/** The context of one run: its lease, deadline, budget, counts, and what it has learned from Gmail. */
+import type { Config } from '../config.ts';
+import type { Database } from '../db/database.ts';
+import type { Lease, TakenLease } from '../db/lease.ts';
+import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
+import type { Deadline } from '../deadline.ts';
+import type { AppError } from '../errors.ts';
+import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
+import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
+import { createPublisher, type EmailPublisher } from '../handoff/email-publisher.ts';
+import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
+import { QuotaBudget } from '../limits/quota-budget.ts';
+import type { Log } from '../log.ts';
+import type { IngestContext } from './ingest-context.ts';
+import type { LabelState } from './label-rules.ts';
+import { OutageDetector } from './outage-detector.ts';
+
+/** A push usually brings one message: one statement reserves the units of the listing and of the message. */
+const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
+
+/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
+export type RunLabel =
+  | Exclude<LabelState, { readonly kind: 'missing' }>
+  | { readonly kind: 'missing'; readonly error: AppError };
+
+export interface RunContext {
+  readonly app: IngestContext;
+  readonly db: Database;
+  readonly gmail: GmailClient;
+  readonly config: Config;
+  readonly log: Log;
+  readonly trigger: Trigger;
+  readonly lease: Lease;
+  /** When the lease was taken, by the database's clock. */
+  readonly startedAt: Date;
+  /** When the mailbox was first seen, by the database's clock. */
+  readonly mailboxCreatedAt: Date;
+  /** End of the work. The reserve for recording the run follows it. */
+  readonly deadline: Deadline;
+  readonly budget: QuotaBudget;
+  /** Messages that wait for their next attempt are tried too, because an operator asked for a run. */
+  readonly includesWaiting: boolean;
+  readonly outage: OutageDetector;
+  readonly wakeUp: WorkerWakeUp;
+  /** The label that messages must carry; a reconciliation may resolve it to another one. */
+  label: RunLabel;
+  readonly progress: RunProgress;
+  /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
+  readonly call: CallContext;
+  readonly counts: RunCounts;
+  /** Null without a topic for stored emails. */
+  readonly publisher: EmailPublisher | null;
+}
+
+/** What a run knows about Gmail's answers. */
+export interface RunProgress {
+  /** Gmail has answered `history.list`. */
+  hasHistoryAnswer: boolean;
+  /** A wait for quota units failed. */
+  lacksUnits: boolean;
+}
+
+export interface RunRequest {
+  readonly trigger: Trigger;
+  /** Messages that wait for their next attempt are tried too. Default: true for manual runs. */
+  readonly includesWaiting?: boolean;
+}
+
+/** @param at the lease, and what was read before it was taken; `deadline` is the end of the work */
+export function createRun(
+  app: IngestContext,
+  request: RunRequest,
+  at: {
+    readonly gmail: GmailClient;
+    readonly hasUnpublished: boolean;
+    readonly deadline: Deadline;
+    readonly lease: Lease;
+    readonly taken: TakenLease;
+  },
+): RunContext {
+  const { config, db, sleep } = app;
+  const counts = noCounts();
+  const progress = { hasHistoryAnswer: false, lacksUnits: false };
+  const budget = new QuotaBudget({
+    db,
+    mailboxId: at.lease.mailboxId,
+    unitsPerMinute: config.quotaUnitsPerMinute,
+    deadline: at.deadline,
+    sleep,
+    ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
+  });
+  const log = app.log.with({
+    run_id: at.taken.runId,
+    mailbox_id: at.lease.mailboxId,
+    trigger: request.trigger,
+  });
+  return {
+    app,
+    db,
+    gmail: at.gmail,
+    config,
+    log,
+    trigger: request.trigger,
+    lease: at.lease,
+    startedAt: at.taken.takenAt,
+    mailboxCreatedAt: at.taken.mailboxCreatedAt,
+    deadline: at.deadline,
+    budget,
+    includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
+    outage: new OutageDetector(),
+    wakeUp: new WorkerWakeUp(db, app.clock),
+    label: { kind: 'none' },
+    progress,
+    call: {
+      deadline: at.deadline,
+      acquireUnits: async (units) =>
+        await budget.acquire(units).catch((error: unknown) => {
+          progress.lacksUnits = true;
+          throw error;
+        }),
+      onRateLimited: (error) => {
+        counts.rateLimited += 1;
+        // A concurrency limit with a single call in flight is a rate limit.
+        if (!isConcurrencyLimit(error) || app.inFlight.current === 1)
+          void budget.onRateLimited(error.retryAfterMs ?? 0);
+      },
+      onSuccess: (units) => void budget.onSuccess(units),
+    },
+    counts,
+    publisher: createPublisher({ ...app, log }, at),
+  };
+}
