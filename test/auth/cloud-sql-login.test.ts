@@ -74,7 +74,7 @@ afterAll(async () => {
 it('logs in with the token of its account, and requests only the scope for the login', async (test) => {
   if (missing !== null) test.skip(missing);
   // The socket does not need it.
-  rmSync(join(dist.folder, 'chunks/cloud-sql-connector.mjs'));
+  rmSync(join(dist.folder, 'chunks/google-sql-connector.mjs'));
   const served = await serve(dist.folder, 'status', {
     NODE_ENV: 'production',
     CLOUD_SQL_INSTANCE: INSTANCE,
