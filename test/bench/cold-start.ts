@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -24,6 +24,9 @@ const FRAMEWORK = join(
   import.meta.dirname,
   '../../node_modules/@google-cloud/functions-framework/build/src/main.js',
 );
+const TERRAFORM = ['locals', 'mailboxes', 'attachments']
+  .map((file) => readFileSync(join(import.meta.dirname, `../../terraform/${file}.tf`), 'utf8'))
+  .join('');
 const EMPTY = `import { http } from '@google-cloud/functions-framework';
 http('empty', (_request, response) => response.send('ok'));
 `;
@@ -89,7 +92,7 @@ async function measure(
       const ms =
         name === 'empty'
           ? await firstResponseMs(name, at.empty, env, {})
-          : await firstResponseMs(name, at.dist, env, REQUESTS[name]);
+          : await firstResponseMs(name, at.dist, { ...env, DB_POOL_SIZE: poolOf(name) }, REQUESTS[name]);
       if (round >= 0) times.get(name)?.push(ms);
     }
   }
@@ -107,7 +110,7 @@ async function measure(
     title: 'Cold start',
     how:
       `Time from the start of the process to its first response, which needs the database; medians of ${ROUNDS}, alternating with an ` +
-      `empty function (${base.toFixed(0)} ms). The compile cache is on for all.`,
+      `empty function (${base.toFixed(0)} ms). The compile cache is on for all, and the connections are limited as in the deployment.`,
     results: ratios.map(({ name, ratio }) => {
       const maxRatio = CALLS_GMAIL.includes(name) ? MAX_RATIO_WITH_GMAIL : MAX_RATIO;
       return {
@@ -122,6 +125,13 @@ async function measure(
       [['empty', base.toFixed(0)], ...ratios.map(({ name, ms }) => [name, ms.toFixed(0)])],
     ),
   };
+}
+
+/** @returns the number of connections that Terraform gives an instance of the function; each new one delays its first response */
+function poolOf(target: Target): string {
+  const pool = new RegExp(`"${target}",.* pool = (\\d+)`).exec(TERRAFORM)?.[1];
+  if (pool === undefined) throw new Error(`Terraform has no pool of ${target}.`);
+  return pool;
 }
 
 async function firstResponseMs(
