@@ -52,7 +52,8 @@ function messageOf({ emailAddress, lastRunAt, trigger }: Work) {
 // No control characters: PostgreSQL rejects NUL.
 const workSchema = z.object({
   mailbox: z.string().check(z.minLength(1), z.maxLength(320), z.regex(/^\P{Cc}+$/u)),
-  last_run_at: z.optional(z.nullable(z.iso.datetime())),
+  // A message of another version may say it in another form: then the mailbox runs, as for one that does not say it.
+  last_run_at: z.catch(z.optional(z.nullable(z.iso.datetime())), undefined),
 });
 
 /** @param body of a push of Pub/Sub, or a CloudEvent around it @returns null for anything else */

@@ -65,3 +65,35 @@ it('messages of several polls cause one run, and the next poll another', async (
   expect(await system.runsOf(ANN)).toEqual(['completed', 'completed']);
   expect(await system.storedOf(ANN)).toEqual(['Order']);
 });
+
+it.each([undefined, 1_800_000_000, 'yesterday'])(
+  'a mailbox runs when its message says %o as its last run, which is not read',
+  async (lastRunAt) => {
+    const { system, ann, deliver, dispatch } = await dispatchingSystem();
+    await deliver(await dispatch());
+    ann.gmail.deliver(mail('Order'));
+    const data = Buffer.from(JSON.stringify({ mailbox: ANN, last_run_at: lastRunAt })).toString('base64');
+    expect(await deliver({ message: { data } })).toBe(204);
+    expect(await system.storedOf(ANN)).toEqual(['Order']);
+  },
+);
+
+it('a mailbox whose run died runs again with the message of the next poll, and not with that of the dead run', async () => {
+  const { system, ann, deliver, dispatch } = await dispatchingSystem();
+  await deliver(await dispatch());
+  await system.pass(100);
+  ann.gmail.deliver(mail('Order'));
+  const body = await dispatch();
+  await system.rows(
+    `update mailboxes
+     set lease_token = gen_random_uuid(), lease_expires_at = now() + interval '40 seconds', last_run_at = now()
+     where email_address = $1`,
+    [ANN],
+  );
+  await system.pass(60);
+  // Pub/Sub delivers it again.
+  expect(await deliver(body)).toBe(204);
+  expect(await system.storedOf(ANN)).toEqual([]);
+  expect(await deliver(await dispatch())).toBe(204);
+  expect(await system.storedOf(ANN)).toEqual(['Order']);
+});
