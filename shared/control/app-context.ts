@@ -15,8 +15,8 @@ export interface AppContext {
   readonly config: Config;
   readonly log: Log;
   readonly db: Database;
-  /** One permit per batch of messages that the process works on, of any mailbox. A crash suspect takes all. */
-  readonly openClaims: Semaphore;
+  /** For `IngestContext`: one for all functions of the process. */
+  readonly suspects: Semaphore;
   /** Opens the first connection, and checks the schema if `db` would do so before its first statement. */
   readonly connect: () => Promise<void>;
   /** Null without MIGRATE_URL. */
@@ -52,7 +52,7 @@ export function createAppContext(
     config,
     log,
     db: check?.guard(db) ?? db,
-    openClaims: new Semaphore(Number.MAX_SAFE_INTEGER),
+    suspects: new Semaphore(1),
     connect: async () => {
       await (check === null ? db.query('select 1') : check.assertCurrent(db));
     },

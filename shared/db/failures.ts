@@ -148,9 +148,8 @@ export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> 
   return rowCount;
 }
 
-// A crash is charged only to a message that was alone in its process. A crash suspect was: its process had no other message open, of
-// any mailbox. Another message is known to be alone only as the one open claim of the only mailbox. For other open claims the cause is
-// unknown, and their messages are only fetched alone from now on.
+// A crash is charged only to a message that was alone: a crash suspect, of which a process fetches one at a time and alone in its
+// mailbox, or the one open claim of the only mailbox. For other open claims the cause is unknown, and their messages become suspects.
 // $1 mailbox id, $2 token, $3 crash limit, $4 factor 0.75 to 1, $5 days to retry dead messages
 const SWEEP = statement(
   `

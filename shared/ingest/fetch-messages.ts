@@ -91,6 +91,10 @@ export class MessageFetcher {
     for (;;) {
       const reason = this.#reasonToStop();
       if (reason !== null) return reason;
+      if (this.#claims.isSuspectOpen) {
+        await Promise.all(this.#active);
+        continue;
+      }
       const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
       const free = limit - this.#active.size;
       // Claim at least a quarter of the limit at a time, to avoid one statement per message.
@@ -110,7 +114,7 @@ export class MessageFetcher {
 
   /** @returns false when a push has announced something newer, or it is time to discover live mail */
   async #waitForActive(): Promise<boolean> {
-    if (this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
+    if (this.#claims.isSuspectOpen || this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
       await Promise.all(this.#active);
       return true;
     }
@@ -146,35 +150,30 @@ export class MessageFetcher {
     const { budget, db, lease } = this.#run;
     const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
     const isIdle = this.#active.size === 0;
-    const { claims, unlock } = await this.#claims.claim(Math.floor(units / UNITS_PER_MESSAGE), limit, isIdle);
-    const started: Promise<void>[] = [];
-    try {
-      const unused = units - claims.length * UNITS_PER_MESSAGE;
-      if (unused > 0) await budget.release(unused);
-      // The waits for units and for the lock may have used up the time.
-      if (this.#reasonToStop() !== null && claims.length > 0) {
-        await budget.release(claims.length * UNITS_PER_MESSAGE);
-        await releaseClaims(
-          db,
-          lease,
-          claims.map((claim) => claim.gmailMessageId),
-        );
-        return 0;
-      }
-      for (const claim of claims) started.push(this.#start(claim));
-    } finally {
-      void Promise.all(started).then(unlock);
+    const claims = await this.#claims.claim(Math.floor(units / UNITS_PER_MESSAGE), limit, isIdle);
+    const unused = units - claims.length * UNITS_PER_MESSAGE;
+    if (unused > 0) await budget.release(unused);
+    // The wait for units may have used up the time.
+    if (this.#reasonToStop() !== null && claims.length > 0) {
+      this.#claims.endSuspect();
+      await budget.release(claims.length * UNITS_PER_MESSAGE);
+      await releaseClaims(
+        db,
+        lease,
+        claims.map((claim) => claim.gmailMessageId),
+      );
+      return 0;
     }
-    return started.length;
+    for (const claim of claims) this.#start(claim);
+    return claims.length;
   }
 
-  #start(claim: Claim): Promise<void> {
+  #start(claim: Claim): void {
     this.#claims.noteStarted(claim);
     const task: Promise<void> = this.#process(claim).finally(() => {
       this.#active.delete(task);
     });
     this.#active.add(task);
-    return task;
   }
 
   async #process(claim: Claim): Promise<void> {

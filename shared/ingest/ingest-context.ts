@@ -47,10 +47,9 @@ export interface IngestContext {
   /** Allows one large message in memory at a time, from its first megabyte until it is stored. */
   readonly largeBodies: Semaphore;
   /**
-   * One permit per batch of claims that the process has open, of any mailbox and function. A crash suspect takes all permits:
-   * a death is charged to it, so it must not have another cause.
+   * Allows one crash suspect at a time in the process, of any mailbox and function: with two, a crash would be charged to both.
    */
-  readonly openClaims: Semaphore;
+  readonly suspects: Semaphore;
   /**
    * Leases of runs of this process that ended while the database was unavailable. Their claims are still open, but not
    * because a message crashed the process.
@@ -78,14 +77,14 @@ export interface IngestContextOptions {
   readonly db: Database;
   readonly log: Log;
   /** One for all contexts of the process. */
-  readonly openClaims: Semaphore;
+  readonly suspects: Semaphore;
   readonly overrides?: TestOverrides;
   /** Called when Google rejects the credentials. */
   readonly onCredentialsRejected?: () => void;
 }
 
 export function createIngestContext(options: IngestContextOptions): IngestContext {
-  const { config, db, log, openClaims } = options;
+  const { config, db, log, suspects } = options;
   const { clock = monotonicClock, random = Math.random, sleep = realSleep } = options.overrides ?? {};
   const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
   return {
@@ -108,7 +107,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     holder: `${hostname()}:${process.pid}`,
     inFlight: options.overrides?.inFlight ?? new AimdLimit(),
     largeBodies: new Semaphore(1),
-    openClaims,
+    suspects,
     unreleasedLeases: new Set(),
     emailsTopic:
       config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost),

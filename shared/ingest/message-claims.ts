@@ -1,23 +1,19 @@
 /**
  * Chooses the messages that a run fetches next, and claims them: retries, live messages, then the backlog. A message that may crash its
- * process is claimed while the process has no other message open.
+ * process is fetched alone in its mailbox, and no other one in the process.
  */
+import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried } from '../db/claims.ts';
 import type { DueWork } from '../db/due-work.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
-import { AppError } from '../errors.ts';
-import { withTimeout } from '../timeout.ts';
 import type { MessageResult } from './process-message.ts';
 import type { RunContext } from './run-context.ts';
 
 /** No message is started with less time left. Most take a fraction of it, and the deadline releases the others. */
 export const MESSAGE_MS = 1_500;
 
-/** Messages that were claimed together. `unlock` is called when all have ended. */
-export interface Batch {
-  readonly claims: readonly Claim[];
-  readonly unlock: () => void;
-}
+/** How long a run waits while another mailbox of the process fetches a suspect. Then it leaves its own ones to a later run. */
+const SUSPECT_WAIT_MS = 1_000;
 
 /** One per run. */
 export class MessageClaims {
@@ -32,6 +28,8 @@ export class MessageClaims {
   #hasFailed = false;
   #hasSuspects = false;
   #hasLiveSuspects = false;
+  /** Releases the permit of the suspect that is being fetched; null without one. */
+  #releaseSuspect: (() => void) | null = null;
 
   constructor(run: RunContext) {
     this.#run = run;
@@ -52,12 +50,18 @@ export class MessageClaims {
     return hasUntried || this.#hasRetries || this.#hasFailed || this.#hasSuspects;
   }
 
+  /** A suspect is being fetched: no other message may start. */
+  get isSuspectOpen(): boolean {
+    return this.#releaseSuspect !== null;
+  }
+
   noteStarted(claim: Claim): void {
     if (claim.isRetry) this.#activeRetries += 1;
   }
 
   noteEnded(claim: Claim, end: MessageResult['end']): void {
     if (claim.isRetry) this.#activeRetries -= 1;
+    this.endSuspect();
     if (end === 'resolved' && claim.isProbe) this.#hasRetries = true;
     if (end === 'released') {
       this.#hasUntriedLive ||= claim.priority === PRIORITY.live;
@@ -66,65 +70,34 @@ export class MessageClaims {
     }
   }
 
+  /** Call it when a claimed suspect is not started. */
+  endSuspect(): void {
+    this.#releaseSuspect?.();
+    this.#releaseSuspect = null;
+  }
+
   /**
    * Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time.
    *
    * @param limit of messages in flight
    * @param isIdle the run has no message in flight
    * @returns no claims when none is left, or while a suspect has to wait
-   * @throws {AppError} out_of_time, database errors
+   * @throws {AppError} database errors
    */
-  async claim(wanted: number, limit: number, isIdle: boolean): Promise<Batch> {
-    const { openClaims } = this.#run.app;
-    const batch = await this.#locked(
-      openClaims.acquire(),
-      async () => await this.#claimUnsuspected(wanted, limit),
-    );
-    if (batch.claims.length > 0 || !isIdle || !this.#hasSuspects) return batch;
-    const priority = this.#hasLiveSuspects ? PRIORITY.live : PRIORITY.backlog;
-    const suspect = await this.#locked(
-      openClaims.acquireAll(),
-      async () => await this.#claimSuspect(priority),
-    );
-    if (suspect.claims.length > 0 || priority === PRIORITY.backlog) return suspect;
-    this.#hasLiveSuspects = false;
-    // Now the backlog.
-    return await this.claim(wanted, limit, isIdle);
-  }
-
-  /**
-   * Claims under a lock, which the caller holds until the messages have ended.
-   *
-   * @throws {AppError} out_of_time
-   */
-  async #locked(granted: Promise<() => void>, claim: () => Promise<readonly Claim[]>): Promise<Batch> {
-    const waitMs = Math.max(0, this.#run.deadline.remainingMs() - MESSAGE_MS);
-    const unlock = await withTimeout(
-      waitMs,
-      granted,
-      () => new AppError('out_of_time', 'No time left after waiting for a message that is fetched alone.'),
-    ).catch((error: unknown) => {
-      void granted.then((release) => release());
-      throw error;
-    });
-    try {
-      const claims = await claim();
-      if (claims.length === 0) unlock();
-      return { claims, unlock };
-    } catch (error) {
-      unlock();
-      throw error;
-    }
-  }
-
-  async #claimUnsuspected(wanted: number, limit: number): Promise<readonly Claim[]> {
+  async claim(wanted: number, limit: number, isIdle: boolean): Promise<readonly Claim[]> {
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
-    // Live suspects are fetched before the backlog starts.
-    if (claims.length === 0 && this.#hasLiveSuspects) return [];
+    if (claims.length === 0 && this.#hasLiveSuspects) {
+      // Live suspects are fetched before the backlog starts.
+      if (!isIdle) return [];
+      const suspect = await this.#claimSuspect(PRIORITY.live);
+      if (suspect.length > 0) return suspect;
+      this.#hasLiveSuspects = false;
+    }
     claims.push(...(await this.#claimUntried(PRIORITY.backlog, wanted - claims.length)));
-    return claims;
+    if (claims.length > 0 || !isIdle) return claims;
+    return await this.#claimSuspect(PRIORITY.backlog);
   }
 
   /** Retries take at most a quarter of the slots: they may hang until they time out. */
@@ -166,8 +139,25 @@ export class MessageClaims {
     return claims;
   }
 
-  async #claimSuspect(priority: Priority): Promise<Claim[]> {
-    const claims = await claimSuspect(this.#run.db, this.#run.lease, priority);
+  async #claimSuspect(priority: Priority): Promise<readonly Claim[]> {
+    const { app, db, lease } = this.#run;
+    if (!this.#hasSuspects) return [];
+    const granted = app.suspects.acquire();
+    const isGranted = await Promise.race([
+      granted.then(() => true),
+      delay(SUSPECT_WAIT_MS, false, { ref: false }),
+    ]);
+    if (!isGranted) {
+      void granted.then((release) => release());
+      return [];
+    }
+    this.#releaseSuspect = await granted;
+    let claims: readonly Claim[] = [];
+    try {
+      claims = await claimSuspect(db, lease, priority);
+    } finally {
+      if (claims.length === 0) this.endSuspect();
+    }
     if (claims.length === 0 && priority === PRIORITY.backlog) this.#hasSuspects = false;
     return claims;
   }

@@ -1,6 +1,6 @@
 /** A counting semaphore in FIFO order: at most `limit` permits are held at a time. */
 export class Semaphore {
-  readonly #waiting: { readonly permits: number; readonly admit: () => void }[] = [];
+  readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
   #held = 0;
 
@@ -10,12 +10,17 @@ export class Semaphore {
 
   /** Resolves when a permit is acquired. @returns a function that releases it; further calls do nothing */
   async acquire(): Promise<() => void> {
-    return await this.#acquire(1);
-  }
-
-  /** Acquires all permits: resolves when no other is held. Later requests wait until they are released. */
-  async acquireAll(): Promise<() => void> {
-    return await this.#acquire(this.#limit);
+    await new Promise<void>((resolve) => {
+      this.#waiting.push(resolve);
+      this.#admit();
+    });
+    let isHeld = true;
+    return () => {
+      if (!isHeld) return;
+      isHeld = false;
+      this.#held -= 1;
+      this.#admit();
+    };
   }
 
   /** Runs `work` while holding a permit. */
@@ -28,26 +33,12 @@ export class Semaphore {
     }
   }
 
-  async #acquire(permits: number): Promise<() => void> {
-    await new Promise<void>((admit) => {
-      this.#waiting.push({ permits, admit });
-      this.#admit();
-    });
-    let isHeld = true;
-    return () => {
-      if (!isHeld) return;
-      isHeld = false;
-      this.#held -= permits;
-      this.#admit();
-    };
-  }
-
   #admit(): void {
-    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
-      if (this.#held + next.permits > this.#limit) return;
-      this.#waiting.shift();
-      this.#held += next.permits;
-      next.admit();
+    while (this.#held < this.#limit) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#held += 1;
+      next();
     }
   }
 }

@@ -60,7 +60,7 @@ export async function createFixture(
       config: readConfig({ DATABASE_URL: 'postgres://unused', ...options.env, ...env }),
       db,
       log: createLog({ level: 'debug', format: 'json', sink: (line) => log.push(JSON.parse(line)) }),
-      openClaims: new Semaphore(Number.MAX_SAFE_INTEGER),
+      suspects: new Semaphore(1),
       overrides: { clock, sleep, random: () => 0.5 },
     });
   const account: IngestFixture['account'] = async (gmailOptions) => {

@@ -2,10 +2,9 @@ import { expect, it } from 'vitest';
 import { Semaphore } from '../../shared/limits/semaphore.ts';
 
 /** Requests a permit. @returns its release function once it is granted; null before */
-function request(semaphore: Semaphore, permits: 'one' | 'all' = 'one') {
+function request(semaphore: Semaphore) {
   const requested: { release: (() => void) | null } = { release: null };
-  const granted = permits === 'all' ? semaphore.acquireAll() : semaphore.acquire();
-  void granted.then((release) => {
+  void semaphore.acquire().then((release) => {
     requested.release = release;
   });
   return requested;
@@ -49,26 +48,4 @@ it('run releases the permit when the work fails', async () => {
   const failing = semaphore.run(async () => await Promise.reject(new Error('failed')));
   await expect(failing).rejects.toThrow('failed');
   expect(await semaphore.run(async () => await Promise.resolve(7))).toBe(7);
-});
-
-it('grants all permits after those that are held, and before those that are requested later', async () => {
-  const semaphore = new Semaphore(Number.MAX_SAFE_INTEGER);
-  const requests = (['one', 'one', 'all', 'one', 'all'] as const).map((permits) =>
-    request(semaphore, permits),
-  );
-  const held = () => requests.map(({ release }) => release !== null);
-  const endOf = async (n: number) => {
-    requests[n]?.release?.();
-    await settled();
-  };
-  await settled();
-  expect(held()).toEqual([true, true, false, false, false]);
-  await endOf(0);
-  expect(held()).toEqual([true, true, false, false, false]);
-  await endOf(1);
-  expect(held()).toEqual([true, true, true, false, false]);
-  await endOf(2);
-  expect(held()).toEqual([true, true, true, true, false]);
-  await endOf(3);
-  expect(held()).toEqual([true, true, true, true, true]);
 });
