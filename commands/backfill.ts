@@ -8,6 +8,7 @@ import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import type { IngestContext } from '../shared/ingest/ingest-context.ts';
+import { shellWord } from '../shared/operator-commands.ts';
 import { backfillQuery } from './backfill/backfill-query.ts';
 import { planBackfill, readBackfillOutcome, readBackfillProgress } from './backfill/backfills.ts';
 import { BackfillSummary, outcomeLines } from './backfill/format-backfill.ts';
@@ -68,6 +69,10 @@ async function requireMailbox({ credentialFingerprint, db, settings }: IngestCon
       ? await findMailbox(db, credentialFingerprint ?? '')
       : ((await readAddedMailbox(db, settings.id, credentialFingerprint))?.mailbox ?? null);
   if (mailbox !== null) return mailbox;
+  if (settings !== null)
+    throw new Error(
+      `No run has reached ${settings.emailAddress} yet. To see why: npm run doctor -- --mailbox ${shellWord(settings.emailAddress)}`,
+    );
   throw new Error(
     'The database has no mailbox for these credentials yet. The first run creates it and records where its history begins.\n' +
       'Call POST start or POST poll-now once, then run this command again. (Is DATABASE_URL the database of the deployment?)',

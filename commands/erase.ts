@@ -7,6 +7,7 @@ import { countReleased } from '../shared/bucket/bucket-objects.ts';
 import { collectObjects, HOUR_SECONDS } from '../shared/bucket/collect-objects.ts';
 import { readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
+import { listMailboxes } from '../shared/db/mailboxes.ts';
 import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import {
   beginErasure,
@@ -17,6 +18,7 @@ import {
   eraseInBatches,
   readConsumerSchemas,
 } from './erase/erasure.ts';
+import { addressList } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { Progress } from './support/progress.ts';
@@ -99,6 +101,7 @@ async function erase(
     withMentions,
   }: { readonly key: string | null; readonly withMentions: boolean; readonly bucket: Bucket | null },
 ): Promise<void> {
+  if (target.kind === 'mailbox') await requireMailbox(db, target.value);
   const counts = await countErasable(db, target);
   say(`${describe(target)}: ${countsText(counts)}`);
   const mention = { kind: 'mention' as const, value: target.value };
@@ -115,6 +118,15 @@ async function erase(
   if (key === null) return say('Nothing was changed. Add --apply to delete them.');
   await apply(db, target, selections, key);
   if (process.exitCode !== 130) await deleteObjects(db, bucket);
+}
+
+/** A mailbox keeps its row when it is removed, and when its emails are erased. */
+async function requireMailbox(db: Database, address: string): Promise<void> {
+  const known = (await listMailboxes(db)).map(({ emailAddress }) => emailAddress);
+  if (!known.includes(address.toLowerCase()))
+    throw new UsageError(
+      `--mailbox names ${address}, which the database does not have. It has: ${addressList(known)}`,
+    );
 }
 
 async function apply(

@@ -36,7 +36,8 @@ export function createRoute(context: AppContext): Route {
         hasParameter(request, 'reconcile', 'all') || hasParameter(request, 'prove', 'all');
       const retriesDead = hasParameter(request, 'retry', 'dead');
       const deadline = Deadline.after(context.config.runBudgetSeconds * 1_000, contexts.first.clock);
-      const { report, requeued } = await run(contexts, mailboxParameter(request.query), {
+      const mailbox = mailboxParameter(request.query);
+      const { report, requeued } = await run(contexts, mailbox, {
         log,
         retriesDead,
         request: {
@@ -45,7 +46,7 @@ export function createRoute(context: AppContext): Route {
           ...(reconcilesAll ? { reconcile: 'all' as const } : {}),
         },
       });
-      return ingestResponse(report, requeued === null ? {} : { retried: requeued });
+      return ingestResponse(report, requeued === null ? {} : { retried: requeued }, mailbox);
     },
   };
 }

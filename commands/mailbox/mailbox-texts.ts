@@ -1,4 +1,5 @@
 /** What `npm run mailbox` says after a change: what to do next, with the commands. */
+import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
 import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
@@ -22,7 +23,12 @@ export function addedText(settings: MailboxSettings, config: TextConfig): string
   return `${text}\nThe first run with credentials checks that Gmail has the label ${quoted(settings.label)}.`;
 }
 
-function consentText({ emailAddress }: MailboxSettings, store: string | null): string {
+function consentText({ emailAddress, secretName }: MailboxSettings, store: string | null): string {
+  const check = `\`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
+  const path = store === null || secretName === null ? null : secretPath(store, secretName);
+  if (path?.startsWith('/') && existsSync(path))
+    return `Added ${emailAddress}. Its credentials are there already: ${path}
+The next poll fetches its emails. ${check}`;
   const target = store?.startsWith('/') ? '--write' : '--secret-manager';
   const other =
     store === null
@@ -30,7 +36,7 @@ function consentText({ emailAddress }: MailboxSettings, store: string | null): s
       : '';
   return `Added ${emailAddress}. Next, its owner agrees once:
   npm run authorize -- --mailbox ${shellWord(emailAddress)} --client-secret client_secret.json ${target}${other}
-The first poll after that fetches its emails. \`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
+The first poll after that fetches its emails. ${check}`;
 }
 
 function delegationText({ emailAddress }: MailboxSettings, { delegationServiceAccount }: TextConfig): string {

@@ -6,6 +6,12 @@ import { UsageError } from './flags.ts';
 /** Addresses in an error. */
 const MAX_SHOWN = 20;
 
+/** The first addresses, for an error. */
+export function addressList(addresses: readonly string[]): string {
+  if (addresses.length === 0) return 'none';
+  return addresses.slice(0, MAX_SHOWN).join(', ') + (addresses.length > MAX_SHOWN ? ', ...' : '');
+}
+
 /**
  * @param address of `--mailbox`; undefined: the mailbox of the credentials, or the only one
  * @throws {Error} when the database knows none, {UsageError} when the choice is not clear
@@ -22,11 +28,10 @@ export async function chooseMailbox(app: IngestContext, address: string | undefi
   if (chosen.length === 1 && chosen[0] !== undefined) return chosen[0];
   if (known.length === 0)
     throw new Error('The database has no mailbox yet. Call POST start, or POST poll-now, once.');
-  const shown = known.slice(0, MAX_SHOWN).map((one) => one.emailAddress);
-  const addresses = shown.join(', ') + (known.length > MAX_SHOWN ? ', ...' : '');
+  const addresses = addressList(known.map((one) => one.emailAddress));
   throw new UsageError(
     address === undefined
       ? `--mailbox is missing: the database has several mailboxes. Choose one of: ${addresses}`
-      : `--mailbox names a mailbox that the database does not have. It has: ${addresses}`,
+      : `--mailbox names ${address}, which no run has reached. The database has: ${addresses}`,
   );
 }

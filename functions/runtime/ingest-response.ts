@@ -1,12 +1,18 @@
 /** The response of `poll` and `poll-now`: what the run did, and why it failed if it did. */
+import { remediationFor } from '../../shared/errors.ts';
 import { type HttpResponse, json, problem } from '../../shared/http.ts';
 import type { PollReport } from '../../shared/ingest/poll-mailboxes.ts';
 import type { PollAnswer } from '../../shared/schemas/poll.ts';
 
-/** A failed run returns a problem that also has the members of a successful run. */
+/**
+ * A failed run returns a problem that also has the members of a successful run.
+ *
+ * @param address of the one mailbox that ran, for the commands of the remediation; null for several
+ */
 export function ingestResponse(
   { counts, dispatched, error, mailboxes, outcome }: PollReport,
   more: Pick<PollAnswer, 'retried'> = {},
+  address: string | null = null,
 ): HttpResponse {
   const members: PollAnswer = {
     outcome,
@@ -21,5 +27,6 @@ export function ingestResponse(
     ...(mailboxes !== null && { mailboxes: mailboxes.count, failed_mailboxes: mailboxes.failedCount }),
     ...more,
   };
-  return error === null ? json<PollAnswer>(200, members) : problem(error, {}, members);
+  if (error === null) return json<PollAnswer>(200, members);
+  return problem(error, {}, { ...members, remediation: remediationFor(error.code, address) });
 }

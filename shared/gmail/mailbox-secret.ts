@@ -54,7 +54,10 @@ async function readSecretFile(path: string): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : 'unknown reason';
     const code = reason === 'ENOENT' ? 'mailbox_secret_missing' : 'mailbox_secret_unreadable';
-    throw new AppError(code, `${path}: ${reason}.`);
+    throw new AppError(
+      code,
+      reason === 'ENOENT' ? `${path} does not exist.` : `${path} cannot be read (${reason}).`,
+    );
   }
 }
 

@@ -47,3 +47,27 @@ it('retry-dead --mailbox --apply --now fetches a dead message of the added mailb
   expect(code).toBe(0);
   expect(await system.storedOf(ANN)).toEqual(['Old']);
 });
+
+it('backfill --mailbox of a mailbox that no run has reached names the command that says why', async () => {
+  const { run, system } = await systemWithOldMail();
+  await system.rows(
+    "insert into mailbox_settings (email_address, access, secret_name) values ('eve@example.com', 'refresh_token', 'none')",
+  );
+  const { code, output } = await run('backfill', ['--query', 'in:inbox', '--mailbox', 'eve@example.com']);
+  expect(output).toContain(
+    'No run has reached eve@example.com yet. To see why: npm run doctor -- --mailbox eve@example.com',
+  );
+  expect(code).toBe(1);
+});
+
+it('poll-now of a mailbox without credentials names it in the command of the remediation', async () => {
+  const { system } = await systemWithOldMail();
+  await system.rows(
+    "insert into mailbox_settings (email_address, access, secret_name) values ('eve@example.com', 'refresh_token', 'none')",
+  );
+  const { json } = await system.call('pollNow', { query: { mailbox: 'eve@example.com' } });
+  expect(json).toMatchObject({
+    code: 'mailbox_secret_missing',
+    remediation: expect.stringContaining('--mailbox eve@example.com'),
+  });
+});

@@ -130,7 +130,7 @@ describe('npm run doctor -- --mailbox', () => {
     expectProblems(await check(ANN), {
       secret: [
         'fail',
-        /has no credentials: .*ENOENT/,
+        /has no credentials: .* does not exist/,
         /npm run authorize -- --mailbox ann@example\.com --sec/,
       ],
     });

@@ -259,6 +259,10 @@ describe('npm run erase', () => {
     [['--sender', 'alice'], '--sender "alice" is invalid: expected an email address.'],
     [['--email', '0'], '--email "0" is invalid: expected a whole number from 1'],
     [['--email', '1', '--mentions'], '--mentions needs --sender.'],
+    [
+      ['--mailbox', 'typo@example.com', '--apply'],
+      '--mailbox names typo@example.com, which the database does not have. It has: ',
+    ],
   ])('rejects %j with its reason', async (args, reason) => {
     const { code, output } = await erase(args);
     expect([code, output]).toEqual([1, expect.stringContaining(reason)]);

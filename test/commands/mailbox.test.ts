@@ -1,5 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
+import { secretNameOf } from '../../shared/mailbox-access.ts';
 import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { changeMailbox, leasedMailbox, mailboxRow } from '../helpers/leased-mailbox.ts';
@@ -66,6 +70,16 @@ describe('npm run mailbox -- add', () => {
     );
     const removed = await mailbox(['remove', "pat.o'brien@example.com"]);
     expect(removed.output).toContain("npm run erase -- --mailbox 'pat.o'\\''brien@example.com'");
+  });
+
+  it('asks for no consent when the folder has the credentials already', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'email-monitor-secrets-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const path = join(folder, `${secretNameOf(ANN)}.json`);
+    writeFileSync(path, '{}');
+    const { output } = await mailbox(['add', ANN], { GMAIL_MAILBOX_SECRETS: folder });
+    expect(output).toContain(`Added ${ANN}. Its credentials are there already: ${path}`);
+    expect(output).not.toContain('authorize');
   });
 
   it('proposes --write when the secrets are in a folder', async () => {

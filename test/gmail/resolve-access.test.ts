@@ -142,7 +142,7 @@ describe('the access of a mailbox with a file', () => {
   it('is the content of the file with the name of the secret', async () => {
     expect(await errorOf(resolve())).toMatchObject({
       code: 'mailbox_secret_missing',
-      message: `${join(folder, 'ann-1.json')}: ENOENT.`,
+      message: `${join(folder, 'ann-1.json')} does not exist.`,
     });
     writeFileSync(join(folder, 'ann-1.json'), `${SECRET}\n`);
     expect(await resolve()).toMatchObject({ credentials: CREDENTIALS });
