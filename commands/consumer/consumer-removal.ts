@@ -1,6 +1,6 @@
 /**
  * The removal of a consumer, for the operator. The queue itself is in SQL (`sql/migrations/0006_email-queue.sql`), and
- * `consumer-backlogs.ts` reads the backlogs.
+ * `shared/control/status/consumer-backlogs.ts` reads the backlogs.
  */
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { camelCase, onlyRow } from '../../shared/db/rows.ts';

@@ -1,5 +1,5 @@
 /**
- * The table `bucket_objects`: which objects of the bucket may have no row. Called by `shared/bucket`.
+ * The table `bucket_objects`: which objects of the bucket may have no row. Called by the other files here and by commands.
  * Invariant: a store adds its rows before it looks at the bucket, and the collection reads the version of an object before it looks at
  * these rows. So either the collection sees the store, or the store changes the version and the delete fails.
  */
@@ -206,7 +206,7 @@ const RESERVED = statement(
   `
 select count(distinct name) as count, max(reserved_at) + $1::integer * interval '1 second' as until
 from bucket_objects
-where reserved_at > '-infinity'
+where reserved_at > now() - $1::integer * interval '1 second'
   and not is_bucket_object_referenced(name)`,
   { count: 'bigint', until: 'timestamp with time zone?' },
 );
@@ -218,7 +218,8 @@ export interface ReservedObjects {
 }
 
 /**
- * The objects to which no row refers, whose upload was announced. Not every announced object was uploaded. Null without any.
+ * The objects to which no row refers, and whose upload was announced within this time. Not every announced object was uploaded. Null
+ * without any.
  *
  * @param minAgeSeconds as the collection gets it
  */

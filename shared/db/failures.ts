@@ -9,7 +9,7 @@ import { statement } from './statement.ts';
 
 /** With the waits below, the eighth failure comes five to six hours after the first. */
 export const MAX_ATTEMPTS = 8;
-/** Processes that ended while the message was their only open one. */
+/** Charged ends of a process: see SWEEP. */
 const MAX_CRASHES = 3;
 /** A dead message is retried once per day during this time. */
 const DEAD_RETRY_DAYS = 14;
@@ -148,8 +148,8 @@ export async function wakeWaiting(db: Queryable, lease: Lease): Promise<number> 
   return rowCount;
 }
 
-// A crash is charged only to a message that was alone: a crash suspect, of which a process fetches one at a time and alone in its
-// mailbox, or the one open claim of the only mailbox. For other open claims the cause is unknown, and their messages become suspects.
+// A crash is charged to a crash suspect, of which a process fetches one at a time, each alone in its mailbox, and to the one open claim of
+// the only mailbox. For other open claims the cause is unknown, and their messages become suspects.
 // $1 mailbox id, $2 token, $3 crash limit, $4 factor 0.75 to 1, $5 days to retry dead messages
 const SWEEP = statement(
   `
@@ -157,7 +157,7 @@ with open as materialized (
   select id, state,
          is_crash_suspect
            or count(*) over (partition by claim_token) = 1
-             and not exists (select 1 from mailboxes where id <> $1::integer) as was_alone
+             and not exists (select 1 from mailboxes where id <> $1::integer) as is_charged
   from email_ledger
   where mailbox_id = $1::integer
     and claim_token is not null
@@ -167,19 +167,19 @@ swept as (
   update email_ledger l
   set claim_token = null,
       is_crash_suspect = true,
-      crash_count = l.crash_count + o.was_alone::integer,
-      state = case when l.crash_count + o.was_alone::integer >= $3::integer then 'dead' else l.state end,
+      crash_count = l.crash_count + o.is_charged::integer,
+      state = case when l.crash_count + o.is_charged::integer >= $3::integer then 'dead' else l.state end,
       resolved_at = case
-        when l.crash_count + o.was_alone::integer >= $3::integer then coalesce(l.resolved_at, now())
+        when l.crash_count + o.is_charged::integer >= $3::integer then coalesce(l.resolved_at, now())
         else l.resolved_at
       end,
-      error_code = case when o.was_alone then 'killed_process' else l.error_code end,
-      error_detail = case when o.was_alone then 'The process ended during the attempt.' else l.error_detail end,
-      last_attempt_at = case when o.was_alone then now() else l.last_attempt_at end,
+      error_code = case when o.is_charged then 'killed_process' else l.error_code end,
+      error_detail = case when o.is_charged then 'The process ended during the attempt.' else l.error_detail end,
+      last_attempt_at = case when o.is_charged then now() else l.last_attempt_at end,
       next_attempt_at = case
         when l.state = 'dead' and (l.given_up_at is not null or l.resolved_at < now() - $5::integer * interval '1 day')
           then null
-        when l.crash_count + o.was_alone::integer >= $3::integer then now() + $4::float8 * interval '1 day'
+        when l.crash_count + o.is_charged::integer >= $3::integer then now() + $4::float8 * interval '1 day'
         else now()
       end
   from open o

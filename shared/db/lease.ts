@@ -191,7 +191,7 @@ export async function assertLease(tx: Queryable, lease: Lease): Promise<void> {
 }
 
 /**
- * For a fenced statement, which returns a row only to the holder of the lease.
+ * For a statement that returns no row when the lease is lost or the mailbox is gone.
  *
  * @returns its row
  * @throws {AppError} lease_lost

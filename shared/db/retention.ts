@@ -1,6 +1,6 @@
 /**
  * Retention: erases emails that every consumer has completed and that are older than RETENTION_DAYS. Scheduled runs call it when
- * `has_expired_emails` is true; the migration that creates the SQL functions has the rules. Like `erasure.ts`, it keeps each message
+ * `has_expired_emails` is true; the migration that creates the SQL functions has the rules. Like `npm run erase`, it keeps each message
  * `stored` in the ledger.
  */
 import type { Queryable } from './database.ts';

@@ -114,7 +114,7 @@ export class MessageFetcher {
 
   /** @returns false when a push has announced something newer, or it is time to discover live mail */
   async #waitForActive(): Promise<boolean> {
-    if (this.#claims.isSuspectOpen || this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
+    if (this.#discoveryDueMs === Number.POSITIVE_INFINITY) {
       await Promise.all(this.#active);
       return true;
     }

@@ -89,7 +89,7 @@ export class MessageClaims {
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];
     if (claims.length === 0 && this.#hasLiveSuspects) {
-      // Live suspects are fetched before the backlog starts.
+      // Live suspects are fetched before the backlog, unless another mailbox of the process fetches one.
       if (!isIdle) return [];
       const suspect = await this.#claimSuspect(PRIORITY.live);
       if (suspect.length > 0) return suspect;
@@ -149,6 +149,7 @@ export class MessageClaims {
     ]);
     if (!isGranted) {
       void granted.then((release) => release());
+      this.#hasSuspects = false;
       return [];
     }
     this.#releaseSuspect = await granted;

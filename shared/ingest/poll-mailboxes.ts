@@ -14,7 +14,7 @@ import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-m
 import type { MailboxContexts } from './mailbox-contexts.ts';
 import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
-import { type InPlaceReport, type Run, runInPlace } from './run-in-place.ts';
+import { type InPlaceReport, type OpenContext, runInPlace } from './run-in-place.ts';
 import type { DueMailbox, WorkTopic } from './work-topic.ts';
 
 /** Mailboxes of the database that are prepared at the same time. */
@@ -57,7 +57,7 @@ export async function pollMailboxes(
   // Also of mailboxes that this request has no time for.
   if (request.reconcile === 'all') await planAll(first, isFirstDue ? known.mailbox : null, added);
   if (contexts.workTopic === null) {
-    const runs: Run[] = added.map((settings) => async () => await contexts.of(settings, log));
+    const runs: OpenContext[] = added.map((settings) => async () => await contexts.of(settings, log));
     if (isFirstDue) runs.unshift(async () => contexts.ofFirst(log));
     return { ...(await runInPlace(runs, request)), dispatched: null };
   }

@@ -11,7 +11,7 @@ const MAX_RUNS = 4;
 const MIN_RUN_MS = 6_000;
 
 /** Opens the context of a mailbox. */
-export type Run = () => Promise<IngestContext>;
+export type OpenContext = () => Promise<IngestContext>;
 
 export interface InPlaceReport extends IngestReport {
   /** Mailboxes that ran, and those of them that failed. */
@@ -22,12 +22,15 @@ export interface InPlaceReport extends IngestReport {
  * Each run gets an equal share of the time that is left, so that a mailbox with a backlog delays the others by no more than that.
  * One that used its share up runs again after them.
  */
-export async function runInPlace(runs: readonly Run[], request: IngestRequest): Promise<InPlaceReport> {
+export async function runInPlace(
+  runs: readonly OpenContext[],
+  request: IngestRequest,
+): Promise<InPlaceReport> {
   const { deadline } = request;
   const minMs = Math.min(MIN_RUN_MS, deadline.remainingMs() / 2);
   const queue = [...runs];
   const totals = noCounts();
-  const last = new Map<Run, IngestReport>();
+  const last = new Map<OpenContext, IngestReport>();
   let active = 0;
   const work = async (): Promise<void> => {
     for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
@@ -59,7 +62,7 @@ export async function runInPlace(runs: readonly Run[], request: IngestRequest): 
   };
 }
 
-async function runOne(run: Run, request: IngestRequest, shareMs: number): Promise<IngestReport> {
+async function runOne(run: OpenContext, request: IngestRequest, shareMs: number): Promise<IngestReport> {
   try {
     const app = await run();
     const ms = Math.min(shareMs, request.deadline.remainingMs());

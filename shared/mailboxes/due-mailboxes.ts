@@ -7,7 +7,7 @@ import { camelCase, onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 import { type MailboxSettings, SETTINGS, settingsOf, toSettings } from './mailbox-settings.ts';
 
-export interface ListedMailbox extends MailboxSettings {
+export interface ActiveMailbox extends MailboxSettings {
   /** Database time of the begin; null before the first run. */
   readonly lastRunAt: Date | null;
 }
@@ -92,7 +92,7 @@ order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
 export async function listDueMailboxes(
   db: Queryable,
   on: { readonly publishes: boolean },
-): Promise<ListedMailbox[]> {
+): Promise<ActiveMailbox[]> {
   const { rows } = await db.query(LIST_DUE, [on.publishes]);
   return rows.map(toListed);
 }
@@ -109,13 +109,13 @@ order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
 );
 
 /** All added mailboxes that are not paused, the longest waiting first. */
-export async function listActiveMailboxes(db: Queryable): Promise<ListedMailbox[]> {
+export async function listActiveMailboxes(db: Queryable): Promise<ActiveMailbox[]> {
   const { rows } = await db.query(LIST_ACTIVE);
   return rows.map(toListed);
 }
 
-function toListed(row: NonNullable<(typeof LIST_DUE)['row']>): ListedMailbox {
-  return { ...toSettings(row), lastRunAt: row.last_run_at };
+function toListed({ last_run_at: lastRunAt, ...row }: NonNullable<(typeof LIST_DUE)['row']>): ActiveMailbox {
+  return { ...toSettings(row), lastRunAt };
 }
 
 // A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run: paused, removed, or added

@@ -2,6 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { globSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { fileOf } from '../../commands/build/bundle.ts';
+import { TARGETS } from '../../functions/runtime/targets.ts';
 import { freePort } from '../../local/ports.ts';
 import { startMetadataServer } from '../helpers/metadata-server.ts';
 import { JOB, schedulerFixture } from '../helpers/scheduler-fixture.ts';
@@ -32,7 +34,7 @@ describe('dist/', () => {
     });
   });
 
-  it.each(['status', 'console', 'migrate'])(
+  it.each(['status', 'console', 'migrate', 'attachment-url'])(
     'loads no Gmail, MIME or Cloud Scheduler code for %s',
     (entry) => {
       const sources = dist.sourcesOf(entry);
@@ -45,7 +47,7 @@ describe('dist/', () => {
   );
 
   const google = /googleapis|gaxios|google-auth-library|@google-cloud\//;
-  it.each(['poll', 'poll-now', 'gmail-push', 'start', 'stop'])(
+  it.each(['poll', 'poll-now', 'gmail-push', 'ingest-mailbox', 'start', 'stop'])(
     "loads none of Google's packages for %s",
     (entry) => {
       const sources = dist.sourcesOf(entry);
@@ -58,7 +60,7 @@ describe('dist/', () => {
     expect(dist.sourcesOf(entry).filter((source) => source.includes('shared/mime/'))).toEqual([]);
   });
 
-  it.each(['poll', 'poll-now', 'gmail-push', 'status', 'start', 'stop', 'migrate'])(
+  it.each(TARGETS.filter((target) => target !== 'console').map(fileOf))(
     'loads at most ten files for %s, because each delays the cold start',
     (entry) => {
       expect(dist.filesOf(entry).length).toBeLessThanOrEqual(10);

@@ -13,7 +13,7 @@ import { API_TOKEN, createFixture, type Fixture, ID_TOKEN } from './deploy-fixtu
 import { checkDeployed, expectProblems, runDoctor } from './doctor-fixture.ts';
 import { type FakeIamFrontEnd, startFakeIamFrontEnd } from './fake-iam-front-end.ts';
 
-// Each command is a separate process that starts others.
+// The checks start other programs.
 vi.setConfig({ testTimeout: 60_000 });
 
 const PROJECT = 'projects/orders-example';

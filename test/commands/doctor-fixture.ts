@@ -4,7 +4,6 @@ import { checkDeployment } from '../../commands/deploy/check-deployment.ts';
 import { type CheckResult, type CheckState, exitCodeOf } from '../../commands/doctor/check-result.ts';
 import { runChecks } from '../../commands/doctor/checks.ts';
 import { runToEnd } from '../helpers/command-process.ts';
-import type { TestSystem } from '../helpers/test-system.ts';
 
 export interface DoctorOutput {
   readonly code: number | null;
@@ -41,20 +40,6 @@ async function outputOf(checks: AsyncGenerator<CheckResult>): Promise<DoctorOutp
   const findings: CheckResult[] = [];
   for await (const finding of checks) findings.push(finding);
   return { code: exitCodeOf(findings), findings };
-}
-
-/** Makes the mailbox look as if a push had just arrived and a reconciliation had just found the one stored order. */
-export async function settleMailbox(system: TestSystem): Promise<void> {
-  await system.db.query(
-    'update mailboxes set pushed_at = now(), hint_at = now(), hint_history_id = cursor_history_id',
-  );
-  await system.db.query('delete from reconciliations');
-  await system.db.query(
-    `insert into reconciliations (mailbox_id, window_begins_at, is_full, query, listed_at, evaluated_at, gmail_count,
-       stored_count, pending_count, failed_count, ignored_count, gone_count, missing_count)
-     select id, created_at, false, 'q', now(), now(), 1, 1, 0, 0, 0, 0, 0
-     from mailboxes`,
-  );
 }
 
 /** Expects exactly these failures and warnings, with their texts and remediations, and the matching exit code. */

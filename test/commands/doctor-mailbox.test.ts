@@ -18,7 +18,7 @@ import { findMailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts'
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 import { checkAll, expectProblems, runDoctor } from './doctor-fixture.ts';
 
-// Each command is a separate process, which starts slowly on a busy machine.
+// A process starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const ANN = 'ann@example.com';

@@ -17,7 +17,7 @@ import { order } from '../helpers/test-emails.ts';
 import { createTestSystem, type TestSystem, type TestSystemOptions } from '../helpers/test-system.ts';
 import { checkAll, expectProblems, runDoctor } from './doctor-fixture.ts';
 
-// Each command is a separate process, which starts slowly on a busy machine.
+// A process starts slowly on a busy machine.
 vi.setConfig({ testTimeout: 30_000 });
 
 const TOPIC = 'projects/demo/topics/gmail';

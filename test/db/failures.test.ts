@@ -336,7 +336,7 @@ describe('wakeWaiting', () => {
 });
 
 describe('sweepOpenClaims', () => {
-  test('a crash is charged to a message whose claim was the only open one', async () => {
+  test('a crash is charged to a crash suspect, which is fetched alone', async () => {
     const lease = await leaseWith('a', 'b');
     await claimAlone(lease, 'a');
     const before = await ledgerRow(db, lease, 'b');

@@ -35,8 +35,8 @@ export async function detectType(content: Uint8Array): Promise<string | null> {
 }
 
 async function fromFileType(bytes: Buffer): Promise<string | null> {
-  const { fileTypeFromBuffer } = await import('./file-type.ts');
   try {
+    const { fileTypeFromBuffer } = await import('./file-type.ts');
     return (await fileTypeFromBuffer(bytes, { maxBufferSize: MAX_READ_BYTES }))?.mime ?? null;
   } catch {
     return null;
