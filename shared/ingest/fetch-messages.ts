@@ -155,13 +155,12 @@ export class MessageFetcher {
     if (unused > 0) await budget.release(unused);
     // The wait for units may have used up the time.
     if (this.#reasonToStop() !== null && claims.length > 0) {
-      this.#claims.endSuspect();
       await budget.release(claims.length * UNITS_PER_MESSAGE);
       await releaseClaims(
         db,
         lease,
         claims.map((claim) => claim.gmailMessageId),
-      );
+      ).finally(() => this.#claims.endSuspect());
       return 0;
     }
     for (const claim of claims) this.#start(claim);
