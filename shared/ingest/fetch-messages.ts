@@ -151,20 +151,27 @@ export class MessageFetcher {
     const units = await budget.reserve(UNITS_PER_MESSAGE, free * UNITS_PER_MESSAGE);
     const isIdle = this.#active.size === 0;
     const claims = await this.#claims.claim(Math.floor(units / UNITS_PER_MESSAGE), limit, isIdle);
-    const unused = units - claims.length * UNITS_PER_MESSAGE;
-    if (unused > 0) await budget.release(unused);
-    // The wait for units may have used up the time.
-    if (this.#reasonToStop() !== null && claims.length > 0) {
-      await budget.release(claims.length * UNITS_PER_MESSAGE);
-      await releaseClaims(
-        db,
-        lease,
-        claims.map((claim) => claim.gmailMessageId),
-      ).finally(() => this.#claims.endSuspect());
-      return 0;
+    let startedCount = 0;
+    try {
+      const unused = units - claims.length * UNITS_PER_MESSAGE;
+      if (unused > 0) await budget.release(unused);
+      // The wait for units may have used up the time.
+      if (this.#reasonToStop() !== null && claims.length > 0) {
+        await budget.release(claims.length * UNITS_PER_MESSAGE);
+        await releaseClaims(
+          db,
+          lease,
+          claims.map((claim) => claim.gmailMessageId),
+        );
+        return 0;
+      }
+      for (const claim of claims) this.#start(claim);
+      startedCount = claims.length;
+      return startedCount;
+    } finally {
+      // Not before its claim is released: another mailbox may then claim a suspect.
+      if (startedCount === 0) this.#claims.endSuspect();
     }
-    for (const claim of claims) this.#start(claim);
-    return claims.length;
   }
 
   #start(claim: Claim): void {
