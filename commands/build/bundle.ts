@@ -9,8 +9,8 @@ const ROOT = join(import.meta.dirname, '../..');
 /** Not bundled: the functions must register in the server's copy. */
 export const FRAMEWORK = '@google-cloud/functions-framework';
 /**
- * The files of `shared/google` that load a package. Large, and imported dynamically by the code that needs them. They are bundled together, so that they
- * share their common code.
+ * The files of `shared/google` that load a package. Large, and imported dynamically by the code that needs them. They are bundled
+ * together, so that they share their common code.
  */
 const GOOGLE_FILES = ['auth', 'gmail', 'pubsub', 'scheduler', 'sql-connector', 'storage'];
 /** Libraries of the MIME parser, loaded only when an email needs them. All functions and the parser's thread share one copy. */

@@ -11,7 +11,8 @@ import { statement } from '../../shared/db/statement.ts';
 
 /**
  * `sender`: the emails whose `sender_address` is this one; further authors are in no column. `mention`: the other emails with this
- * address in their recipients, subject, text, file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email with this id.
+ * address in their recipients, subject, text, file names or message ids. `mailbox`: all emails of this mailbox. `email`: the email
+ * with this id.
  */
 export type ErasureKind = 'sender' | 'mention' | 'mailbox' | 'email';
 

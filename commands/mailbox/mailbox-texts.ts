@@ -27,8 +27,8 @@ function consentText({ emailAddress, secretName }: MailboxSettings, store: strin
   const check = `\`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
   const path = store === null || secretName === null ? null : secretPath(store, secretName);
   if (path?.startsWith('/') && existsSync(path))
-    return `Added ${emailAddress}. Its credentials are there already: ${path}
-The next poll fetches its emails. ${check}`;
+    return `Added ${emailAddress}. The next poll uses the credentials that are there already: ${path}
+${check}`;
   const target = store?.startsWith('/') ? '--write' : '--secret-manager';
   const other =
     store === null

@@ -1,4 +1,4 @@
-/** The targets of the deployed functions. */
+/** The targets of the deployed functions. Not in `functions.ts`, because each bundle would then contain the modules of all. */
 export const TARGETS = [
   'poll',
   'gmailPush',

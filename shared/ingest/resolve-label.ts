@@ -1,6 +1,7 @@
 /**
  * Resolves the label of a mailbox, an id or name; that of the first mailbox is GMAIL_LABEL_ID. Asks Gmail (1 unit) at `start`,
- * with each reconciliation, and when the setting has changed. While Gmail has no such label, every run asks, so that the system recovers without an operator.
+ * with each reconciliation, and when the setting has changed. While Gmail has no such label, every run asks, so that the system
+ * recovers without an operator.
  * Invariant: while the label is missing, no message is ignored for it and none is fetched.
  */
 import {

@@ -78,7 +78,9 @@ describe('npm run mailbox -- add', () => {
     const path = join(folder, `${secretNameOf(ANN)}.json`);
     writeFileSync(path, '{}');
     const { output } = await mailbox(['add', ANN], { GMAIL_MAILBOX_SECRETS: folder });
-    expect(output).toContain(`Added ${ANN}. Its credentials are there already: ${path}`);
+    expect(output).toContain(
+      `Added ${ANN}. The next poll uses the credentials that are there already: ${path}`,
+    );
     expect(output).not.toContain('authorize');
   });
 
