@@ -7,12 +7,13 @@ import { sweepOpenClaims } from '../db/failures.ts';
 import type { Lease, TakenLease } from '../db/lease.ts';
 import {
   type Mailbox,
-  type RunningFlagAndMailbox,
+  type MailboxState,
+  type RunState,
   readAddedMailbox,
-  readRunningFlagAndMailbox,
+  readFirstMailbox,
 } from '../db/mailboxes.ts';
 import { recordCredentials } from '../db/monitor-status.ts';
-import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
+import { noCounts, type RunCounts } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
@@ -88,14 +89,15 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   // Other credentials of the account took the mailbox over in the meantime: their instance works on it.
   if (mailbox === null) return skipped(app, request, 'busy');
   if (!isManual && hasRunSince(mailbox, request.lastRunAt)) return skipped(app, request, 'not_due');
-  if (!isManual && !isDue(mailbox, request.trigger)) return skipped(app, request, 'not_due');
+  const isDue = request.trigger === 'push' ? mailbox.isPushDue : mailbox.isPollDue;
+  if (!isManual && !isDue) return skipped(app, request, 'not_due');
   // Planned before the lease is taken: the holder lists it.
   if (request.reconcile === 'all') await planFullReconciliation(app.db, mailbox.id);
   const { hasUnpublished } = known;
   return await ingestUnderLease(app, request, { gmail, mailbox, isKnownAccess, hasUnpublished, deadline });
 }
 
-interface Known extends RunningFlagAndMailbox {
+interface Known extends RunState {
   /** The status row has to name the credentials of the first mailbox. */
   readonly mustRecord: boolean;
   /** The mailbox row names the access, and has an address. */
@@ -107,10 +109,7 @@ interface Known extends RunningFlagAndMailbox {
 /** @returns null when an added mailbox was removed */
 async function readKnown({ credentialFingerprint, db, settings }: IngestContext): Promise<Known | null> {
   if (settings === null) {
-    const { areCredentialsRecorded, ...known } = await readRunningFlagAndMailbox(
-      db,
-      credentialFingerprint ?? '',
-    );
+    const { areCredentialsRecorded, ...known } = await readFirstMailbox(db, credentialFingerprint ?? '');
     const isKnownAccess = hasAddress(known.mailbox);
     return { ...known, mustRecord: !areCredentialsRecorded, isKnownAccess, isAttemptDue: true };
   }
@@ -127,18 +126,13 @@ function hasAddress(mailbox: Mailbox | null): boolean {
 }
 
 /** Compares two readings of one column, because the clocks of the database and of Pub/Sub may differ. */
-function hasRunSince({ lastRunAt }: Mailbox, knownRunAt: Date | null | undefined): boolean {
+function hasRunSince({ lastRunAt }: MailboxState, knownRunAt: Date | null | undefined): boolean {
   return knownRunAt !== undefined && lastRunAt?.getTime() !== knownRunAt?.getTime();
 }
 
 /** A scheduled run is not due, but an earlier run left emails unpublished. */
 function isOnlyPublishing(known: Known): known is Known & { readonly mailbox: Mailbox } {
-  return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isDue);
-}
-
-function isDue(mailbox: Mailbox, trigger: Trigger): boolean {
-  if (trigger === 'schedule') return mailbox.isDue;
-  return !mailbox.isBackingOff || mailbox.mayIgnoreBackoff;
+  return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isPollDue);
 }
 
 async function ingestUnderLease(

@@ -3,7 +3,7 @@
  * published, and `ingestMailbox` runs it. Without, they run here, a few at a time. One mailbox always runs here.
  */
 import { requeueDeadLetters } from '../db/dead-letters.ts';
-import { type FirstMailbox, type Mailbox, readRunningFlagAndMailbox } from '../db/mailboxes.ts';
+import { type FirstMailboxState, type Mailbox, readFirstMailbox } from '../db/mailboxes.ts';
 import { noCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import type { Log } from '../log.ts';
@@ -43,7 +43,7 @@ export async function pollMailboxes(
   const isManual = request.trigger === 'manual';
   // A scheduled run itself skips a paused mailbox.
   if (!hasAdded && !isManual) return ofOne(await ingestMailbox(first, request));
-  const known = await readRunningFlagAndMailbox(first.db, first.credentialFingerprint ?? '');
+  const known = await readFirstMailbox(first.db, first.credentialFingerprint ?? '');
   // Stopped: as for one mailbox, the run of the first says so, after it has published what earlier runs stored.
   if (!isManual && !known.isRunning) return ofOne(await ingestMailbox(first, request));
   if (!hasAdded && !known.isPaused) return ofOne(await ingestMailbox(first, request));
@@ -97,10 +97,10 @@ async function publishLeft(
   });
 }
 
-function isDue({ emailsTopic, gmail }: IngestContext, known: FirstMailbox, isManual: boolean): boolean {
+function isDue({ emailsTopic, gmail }: IngestContext, known: FirstMailboxState, isManual: boolean): boolean {
   if (gmail === null || known.isPaused) return false;
   if (isManual || known.mailbox === null) return true;
-  return known.mailbox.isDue || (emailsTopic !== null && known.hasUnpublished);
+  return known.mailbox.isPollDue || (emailsTopic !== null && known.hasUnpublished);
 }
 
 async function dispatch(
@@ -122,7 +122,7 @@ async function dispatch(
  */
 export async function requeueDeadOfAll(contexts: MailboxContexts): Promise<number> {
   const { credentialFingerprint, db } = contexts.first;
-  const first = await readRunningFlagAndMailbox(db, credentialFingerprint ?? '');
+  const first = await readFirstMailbox(db, credentialFingerprint ?? '');
   const added = await listActiveMailboxes(db);
   let count = 0;
   await forEachMailbox(first.isPaused ? null : first.mailbox, added, async (mailboxId) => {

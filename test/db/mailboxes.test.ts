@@ -6,8 +6,9 @@ import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
   findMailbox,
   listMailboxes,
-  type Mailbox,
-  readRunningFlagAndMailbox,
+  type MailboxState,
+  readAddedMailbox,
+  readFirstMailbox,
 } from '../../shared/db/mailboxes.ts';
 import {
   addLiveMessages,
@@ -42,15 +43,32 @@ async function quietMailbox(): Promise<Lease> {
   return lease;
 }
 
-/** The mailbox, on which all three queries must agree. */
-async function read(lease: Lease): Promise<Mailbox> {
-  const found = await findMailbox(db, fingerprintOf(lease));
-  const { mailbox } = await readRunningFlagAndMailbox(db, fingerprintOf(lease));
-  const listed = (await listMailboxes(db)).find((one) => one.id === lease.mailboxId);
-  expect(mailbox).toEqual(found);
-  expect(listed).toEqual(found);
-  if (found === null) throw new Error('The mailbox was not found.');
-  return found;
+/** The mailbox, on which all queries must agree. */
+async function read(lease: Lease): Promise<MailboxState> {
+  const { mailbox } = await readFirstMailbox(db, fingerprintOf(lease));
+  if (mailbox === null) throw new Error('The mailbox was not found.');
+  const { id, emailAddress } = mailbox;
+  expect(await findMailbox(db, fingerprintOf(lease))).toEqual({ id, emailAddress });
+  expect(await listMailboxes(db)).toContainEqual({ id, emailAddress });
+  expect((await readAddedMailbox(db, await settingsOf(lease), fingerprintOf(lease)))?.mailbox).toEqual(
+    mailbox,
+  );
+  return mailbox;
+}
+
+/** The id of its settings, which are created at the first call. */
+async function settingsOf({ mailboxId }: Lease): Promise<number> {
+  const { rows } = await db.query<{ id: number }>(
+    `insert into mailbox_settings (mailbox_id, email_address, access, secret_name)
+     select id, email_address, 'refresh_token', 'secret-' || id
+     from mailboxes
+     where id = $1::integer
+     on conflict (mailbox_id) do update
+       set mailbox_id = excluded.mailbox_id
+     returning id`,
+    [mailboxId],
+  );
+  return rows[0]?.id ?? 0;
 }
 
 describe('mailbox lookup', () => {
@@ -60,29 +78,26 @@ describe('mailbox lookup', () => {
     expect(await read(lease)).toEqual({
       id: lease.mailboxId,
       emailAddress: row.email_address,
-      failureCount: 0,
-      nextPollAt: row.next_poll_at,
-      isDue: false,
-      isBackingOff: false,
-      mayIgnoreBackoff: false,
+      isPollDue: false,
+      isPushDue: true,
       lastRunAt: row.last_run_at,
     });
     for (const isRunning of [true, false]) {
       await db.query('update email_monitor_status set is_running = $1::boolean', [isRunning]);
-      expect(await readRunningFlagAndMailbox(db, fingerprintOf(lease))).toMatchObject({ isRunning });
+      expect(await readFirstMailbox(db, fingerprintOf(lease))).toMatchObject({ isRunning });
     }
   });
 
   test('credentials that were never used find no mailbox', async () => {
     await quietMailbox();
     expect(await findMailbox(db, 'unknown')).toBeNull();
-    expect(await readRunningFlagAndMailbox(db, 'unknown')).toMatchObject({ mailbox: null });
+    expect(await readFirstMailbox(db, 'unknown')).toMatchObject({ mailbox: null });
   });
 
   test('a missing status row is reported as schema_outdated', async () => {
     const other = await createTestDatabase(1);
     await other.query('delete from email_monitor_status');
-    await expect(readRunningFlagAndMailbox(other, 'any')).rejects.toMatchObject({ code: 'schema_outdated' });
+    await expect(readFirstMailbox(other, 'any')).rejects.toMatchObject({ code: 'schema_outdated' });
     await other.close();
   });
 
@@ -109,7 +124,7 @@ describe('scheduled poll', () => {
   ])('a scheduled poll is due when %s', async (_, set) => {
     const lease = await quietMailbox();
     await changeMailbox(db, lease, set);
-    expect(await read(lease)).toMatchObject({ isDue: true, isBackingOff: false });
+    expect(await read(lease)).toMatchObject({ isPollDue: true, isPushDue: true });
   });
 
   test.each([
@@ -126,7 +141,7 @@ describe('scheduled poll', () => {
   ])('a scheduled poll is not due when %s', async (_, set) => {
     const lease = await quietMailbox();
     await changeMailbox(db, lease, set);
-    expect((await read(lease)).isDue).toBe(false);
+    expect((await read(lease)).isPollDue).toBe(false);
   });
 
   test.each([
@@ -151,7 +166,7 @@ describe('scheduled poll', () => {
     const lease = await quietMailbox();
     await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, set);
-    expect((await read(lease)).isDue).toBe(isDue);
+    expect((await read(lease)).isPollDue).toBe(isDue);
   });
 
   test('a scheduled poll is due when a run ended with an open claim', async () => {
@@ -163,7 +178,7 @@ describe('scheduled poll', () => {
     );
     await addLiveMessages(db, lease, 'a');
     await claimUntried(db, lease, { priority: PRIORITY.live, limit: 1 });
-    expect((await read(lease)).isDue).toBe(true);
+    expect((await read(lease)).isPollDue).toBe(true);
   });
 
   test.each([
@@ -177,7 +192,7 @@ describe('scheduled poll', () => {
        values ($1, 'backfill', '', ${notBefore}, ${finishedAt})`,
       [lease.mailboxId],
     );
-    expect((await read(lease)).isDue).toBe(isDue);
+    expect((await read(lease)).isPollDue).toBe(isDue);
   });
 
   test('a scheduled poll waits for the end of a backoff, despite pending work', async () => {
@@ -186,17 +201,17 @@ describe('scheduled poll', () => {
     await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'gap', '')", [
       lease.mailboxId,
     ]);
-    expect((await read(lease)).isDue).toBe(true);
+    expect((await read(lease)).isPollDue).toBe(true);
     await changeMailbox(db, lease, "failure_count = 1, next_poll_at = now() + interval '5 seconds'");
-    expect(await read(lease)).toMatchObject({ isDue: false, isBackingOff: true, failureCount: 1 });
+    expect(await read(lease)).toMatchObject({ isPollDue: false, isPushDue: false });
   });
 
   test('a scheduled poll of one mailbox does not depend on work of another', async () => {
     const [lease, other] = [await quietMailbox(), await quietMailbox()];
     await addLiveMessages(db, other, 'a');
     await hint(db, other, '500');
-    expect((await read(lease)).isDue).toBe(false);
-    expect((await read(other)).isDue).toBe(true);
+    expect((await read(lease)).isPollDue).toBe(false);
+    expect((await read(other)).isPollDue).toBe(true);
   });
 });
 
@@ -207,18 +222,18 @@ describe('backoff', () => {
     ['yields to a newer hint when the last run began more than ten seconds ago', '101', '11 seconds', true],
     ['delays a newer hint when the last run began within ten seconds', '101', '1 second', false],
     ['delays a hint that was listed', '100', '11 seconds', false],
-  ])('a backoff %s', async (_, historyId, ago, mayIgnoreBackoff) => {
+  ])('a backoff %s', async (_, historyId, ago, isPushDue) => {
     const lease = await quietMailbox();
     await hint(db, lease, historyId);
     await changeMailbox(db, lease, `${backingOff}, last_run_at = now() - interval '${ago}'`);
-    expect(await read(lease)).toMatchObject({ isBackingOff: true, mayIgnoreBackoff, isDue: false });
+    expect(await read(lease)).toMatchObject({ isPushDue, isPollDue: false });
   });
 
   test('a newer hint may ignore the backoff before the first run', async () => {
     const lease = await quietMailbox();
     await hint(db, lease, '101');
-    await changeMailbox(db, lease, 'last_run_at = null');
-    expect((await read(lease)).mayIgnoreBackoff).toBe(true);
+    await changeMailbox(db, lease, `${backingOff}, last_run_at = null`);
+    expect((await read(lease)).isPushDue).toBe(true);
   });
 });
 
