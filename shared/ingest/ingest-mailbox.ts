@@ -156,7 +156,7 @@ async function ingestUnderLease(
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start, at.isKnownAccess);
-      await Promise.all([run.budget.releaseAll(), run.wakeUp.finish(), publishRest(run, end)]);
+      await Promise.all([run.budget.finish(), run.wakeUp.finish(), publishRest(run, end)]);
       run.counts.quotaUnits = run.budget.spentUnits;
       const durationMs = app.clock() - startedMs;
       const ended = {

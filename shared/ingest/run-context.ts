@@ -7,7 +7,6 @@ import type { Deadline } from '../deadline.ts';
 import type { AppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
-import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import { createPublisher, type EmailPublisher } from '../handoff/email-publisher.ts';
 import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
@@ -15,9 +14,6 @@ import type { Log } from '../log.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 import { OutageDetector } from './outage-detector.ts';
-
-/** A push usually brings one message: one statement reserves the units of the listing and of the message. */
-const PUSH_UNITS = QUOTA_COSTS['users.history.list'] + QUOTA_COSTS['users.messages.get'];
 
 /** The label of a run. When it is missing, the run ends with `error` after it has listed. */
 export type RunLabel =
@@ -88,7 +84,6 @@ export function createRun(
     unitsPerMinute: config.quotaUnitsPerMinute,
     deadline: at.deadline,
     sleep,
-    ...(request.trigger === 'push' && { initialUnits: PUSH_UNITS }),
   });
   const log = app.log.with({
     run_id: at.taken.runId,

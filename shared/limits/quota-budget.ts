@@ -25,17 +25,12 @@ export interface QuotaBudgetOptions {
   readonly unitsPerMinute: number;
   readonly deadline: Deadline;
   readonly sleep: Sleep;
-  /** Units that the first calls of the run usually cost. The first statement reserves them all. */
-  readonly initialUnits?: number;
 }
 
 export class QuotaBudget {
   readonly #options: QuotaBudgetOptions;
   /** One reservation waits at a time, in FIFO order, so that small ones do not starve a large one. */
   readonly #reserving = new Semaphore(1);
-  #initialUnits: number;
-  /** Units reserved with the first call and not used yet. */
-  #prefetched = 0;
   #spentUnits = 0;
   /** The pause before the latest reservation. When above 0, that reservation is the single call after the pause. */
   #pauseSeconds = 0;
@@ -46,7 +41,6 @@ export class QuotaBudget {
 
   constructor(options: QuotaBudgetOptions) {
     this.#options = options;
-    this.#initialUnits = options.initialUnits ?? 0;
   }
 
   /** Units reserved by callers and not released. */
@@ -66,8 +60,7 @@ export class QuotaBudget {
    */
   async reserve(unitsPerCall: number, maxUnits: number): Promise<number> {
     return await this.#reserving.run(async () => {
-      const units =
-        this.#takePrefetched(unitsPerCall, maxUnits) || (await this.#waitFor(unitsPerCall, maxUnits));
+      const units = await this.#waitFor(unitsPerCall, maxUnits);
       this.#spentUnits += units;
       return units;
     });
@@ -90,12 +83,14 @@ export class QuotaBudget {
   async release(units: number): Promise<void> {
     if (units <= 0) return;
     this.#spentUnits -= units;
-    await Promise.all([this.#returnToBucket(units), this.#endWait(true)]);
+    const { db, mailboxId, unitsPerMinute } = this.#options;
+    const released = releaseUnits(db, mailboxId, units, unitsPerMinute).catch(() => undefined);
+    await Promise.all([released, this.#endWait(true)]);
   }
 
-  /** At the end of a run: releases what the first statement reserved and no call used. Never fails. */
-  async releaseAll(): Promise<void> {
-    await Promise.all([this.#pauseChange, this.#releasePrefetched()]);
+  /** Waits until the pause that a call started or ended is stored. Call it at the end of a run. Never fails. */
+  async finish(): Promise<void> {
+    await this.#pauseChange;
   }
 
   /**
@@ -121,8 +116,7 @@ export class QuotaBudget {
     this.#isLimited = true;
     const { db, mailboxId } = this.#options;
     const pause = pauseSpending(db, mailboxId, this.#pauseSeconds, retryAfterMs).catch(() => null);
-    this.#pauseChange = Promise.all([pause, this.#releasePrefetched()]);
-    await this.#pauseChange;
+    this.#pauseChange = pause;
     return await pause;
   }
 
@@ -141,43 +135,22 @@ export class QuotaBudget {
     await this.#pauseChange;
   }
 
-  #takePrefetched(unitsPerCall: number, maxUnits: number): number {
-    const units = Math.floor(Math.min(this.#prefetched, maxUnits) / unitsPerCall) * unitsPerCall;
-    this.#prefetched -= units;
-    return units;
-  }
-
   async #waitFor(unitsPerCall: number, maxUnits: number): Promise<number> {
     const { db, mailboxId, unitsPerMinute, deadline, sleep } = this.#options;
-    const wanted = Math.max(unitsPerCall, Math.min(maxUnits, MAX_RESERVED_UNITS));
+    const most = Math.max(unitsPerCall, Math.min(maxUnits, MAX_RESERVED_UNITS));
     for (;;) {
       await this.#pauseChange;
-      const most = Math.max(wanted, this.#initialUnits);
       const ask = { least: unitsPerCall, most, unitsPerMinute };
       const { units, waitMs, pauseSeconds } = await reserveUnits(db, mailboxId, ask);
       if (units > 0) {
-        this.#initialUnits = 0;
         this.#pauseSeconds = pauseSeconds;
         this.#isLimited = false;
-        const granted = Math.min(units, Math.floor(wanted / unitsPerCall) * unitsPerCall);
-        this.#prefetched += units - granted;
-        return granted;
+        return units;
       }
       const sleepMs = this.#isSingleCall ? Math.min(waitMs, RECHECK_MS) : waitMs;
       if (!deadline.hasTimeFor(sleepMs))
         throw new AppError('out_of_time', `Quota units are available in ${sleepMs} ms, after the deadline.`);
       await sleep(sleepMs);
     }
-  }
-
-  async #releasePrefetched(): Promise<void> {
-    const units = this.#prefetched;
-    this.#prefetched = 0;
-    if (units > 0) await this.#returnToBucket(units);
-  }
-
-  async #returnToBucket(units: number): Promise<void> {
-    const { db, mailboxId, unitsPerMinute } = this.#options;
-    await releaseUnits(db, mailboxId, units, unitsPerMinute).catch(() => undefined);
   }
 }

@@ -63,27 +63,9 @@ describe('QuotaBudget', () => {
     const run = await startRun();
     await run.budget.acquire(2);
     await run.budget.onSuccess();
-    await run.budget.releaseAll();
+    await run.budget.finish();
     expect([run.statementCount, run.budget.spentUnits]).toEqual([1, 2]);
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
-  });
-
-  test('reserves the units of the listing and the message of a push with one statement', async () => {
-    const run = await startRun({ initialUnits: 22 });
-    await run.budget.acquire(2);
-    expect(await run.budget.reserve(20, 320)).toBe(20);
-    await run.budget.releaseAll();
-    expect([run.statementCount, run.budget.spentUnits]).toEqual([1, 22]);
-  });
-
-  test('releases the prefetched units that no call used at the end of the run', async () => {
-    const run = await startRun({ initialUnits: 22 });
-    await run.budget.acquire(2);
-    expect(await availableUnits(run.mailboxId)).toBe(5_878);
-    await run.budget.releaseAll();
-    await run.budget.releaseAll();
-    expect(await availableUnits(run.mailboxId)).toBe(5_898);
-    expect(run.budget.spentUnits).toBe(2);
   });
 
   test('reserves at most 320 units at once', async () => {
@@ -138,12 +120,12 @@ describe('QuotaBudget', () => {
   });
 
   test('a database error fails a reservation but not a release', async () => {
-    const run = await startRun({ initialUnits: 22 });
+    const run = await startRun();
     await run.budget.acquire(2);
     run.isDatabaseDown = true;
     await run.budget.release(2);
     expect(await run.budget.onRateLimited()).toBeNull();
-    await run.budget.releaseAll();
+    await run.budget.finish();
     await expect(run.budget.acquire(2)).rejects.toMatchObject({ code: 'database_unavailable' });
   });
 });
@@ -175,16 +157,6 @@ describe('rate limit', () => {
     await run.budget.onRateLimited();
     const startedMs = time.clock();
     await time.run(other.budget.acquire(20));
-    expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
-  });
-
-  test('a rate limit releases the prefetched units, so that the next call waits for the end of the pause', async () => {
-    const run = await startRun({ initialUnits: 22 });
-    await run.budget.acquire(2);
-    await run.budget.onRateLimited();
-    expect(await availableUnits(run.mailboxId)).toBe(5_898);
-    const startedMs = time.clock();
-    await time.run(run.budget.acquire(2));
     expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
   });
 
@@ -242,7 +214,7 @@ describe('rate limit', () => {
     await run.budget.acquire(20);
     await run.budget.onRateLimited();
     await time.run(time.sleep(60_000));
-    const next = await startRun({ mailboxId: run.mailboxId, initialUnits: 22 });
+    const next = await startRun({ mailboxId: run.mailboxId });
     await next.budget.acquire(2);
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
     await next.budget.onSuccess();
