@@ -457,6 +457,13 @@ export const ERRORS = {
     'INFO',
     'Nothing to do: the next invocation continues.',
   ),
+  quota_used_up: entry(
+    'The quota units of the mailbox are used up for the moment',
+    'later',
+    503,
+    'INFO',
+    'Nothing to do: units are available again within a minute, and the next run continues.',
+  ),
   scheduler_unavailable: entry(
     'Cloud Scheduler does not answer',
     'later',

@@ -93,6 +93,11 @@ export function titleFor(code: string | null): string | null {
   return code !== null && Object.hasOwn(ERRORS, code) ? ERRORS[code as ErrorCode].title : null;
 }
 
+/** True when the work had to stop without a failure: no time is left, or no quota units before the time is up. */
+export function isOutOfTime(code: string): boolean {
+  return code === 'out_of_time' || code === 'quota_used_up';
+}
+
 const DATABASE_CODES: readonly string[] = [
   'database_unavailable',
   'database_denied',
@@ -166,6 +171,7 @@ const RUN_ONLY_REMEDIATIONS: readonly string[] = [
   'backing_off',
   'lease_lost',
   'out_of_time',
+  'quota_used_up',
   'internal',
 ] satisfies ErrorCode[];
 

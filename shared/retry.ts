@@ -68,6 +68,7 @@ export async function withRetries<T>(
 const LASTING_CODES: ReadonlySet<string> = new Set([
   'internal',
   'out_of_time',
+  'quota_used_up',
   'lease_lost',
   'gmail_daily_limit',
 ]);

@@ -64,6 +64,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   killed_process: [500, 'never', 'ERROR'],
   lease_lost: [503, 'later', 'WARNING'],
   out_of_time: [503, 'later', 'INFO'],
+  quota_used_up: [503, 'later', 'INFO'],
   scheduler_unavailable: [503, 'later', 'ERROR'],
   scheduler_denied: [502, 'never', 'ERROR'],
   scheduler_job_missing: [502, 'never', 'ERROR'],

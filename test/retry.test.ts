@@ -86,6 +86,7 @@ it.each<ErrorCode>([
   'history_expired',
   'unstorable',
   'out_of_time',
+  'quota_used_up',
   'lease_lost',
   'gmail_daily_limit',
   'internal',

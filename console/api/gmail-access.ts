@@ -74,7 +74,8 @@ async function load(context: AppContext): Promise<MessageLookup | null> {
 /** The remediations of these errors are about runs, which try again on their own. */
 const TRY_AGAIN: Readonly<Record<string, string>> = {
   out_of_time:
-    'Try again in a minute. The runs of the monitor use the quota of the mailbox, or Gmail answers slowly.',
+    'Try again in a minute: Gmail answers slowly. If it lasts, check the Google Workspace status page.',
+  quota_used_up: 'Try again in a minute. The runs of the monitor use the quota of the mailbox.',
   gmail_rate_limited: 'Try again in a minute. The monitor and other clients use the quota of the mailbox.',
   gmail_unavailable: 'Try again in a minute. If it lasts, check the Google Workspace status page.',
   internal: 'Try again. If it lasts, search the log for this request.',

@@ -41,7 +41,7 @@ const METADATA_HEADERS = ['From', 'To', 'Subject', 'Message-ID'];
 export interface CallContext {
   readonly deadline: Deadline;
   /**
-   * Resolves when the units of one call are reserved. Rejects with out_of_time when they are not available before the
+   * Resolves when the units of one call are reserved. Rejects with quota_used_up when they are not available before the
    * deadline. Called before every attempt.
    */
   readonly acquireUnits: (units: number) => Promise<void>;
@@ -63,7 +63,7 @@ export interface RawMessage {
 
 /**
  * Every method @throws {AppError} gmail_rate_limited, gmail_daily_limit, gmail_unavailable, gmail_refused, out_of_time,
- * and any code of `requiresOperator`. `retryAfterMs` of the error is Gmail's Retry-After, even beyond the deadline.
+ * quota_used_up, and any code of `requiresOperator`. `retryAfterMs` of the error is Gmail's Retry-After, even beyond the deadline.
  * Every method except `getRawMessage` and `getMetadata` makes up to four attempts.
  */
 export interface GmailClient {

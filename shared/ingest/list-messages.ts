@@ -97,7 +97,7 @@ export const PAGES_PER_STEP = 4;
 /**
  * Lists the next pages of the planned list jobs. Does nothing while a configured label is missing.
  *
- * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about other jobs
+ * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about other jobs
  */
 export async function continueListJobs(run: RunContext): Promise<ListProgress> {
   if (run.label.kind === 'missing') return NOTHING_LISTED;

@@ -11,6 +11,7 @@ import {
   type AppError,
   isBucketError,
   isDatabaseError,
+  isOutOfTime,
   requiresOperator,
   stackOf,
   toAppError,
@@ -127,7 +128,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
   }
   if (await isSystemError(run, error)) {
     await withDatabaseRetries(run.app, async () => await releaseClaims(db, lease, [gmailMessageId]));
-    if (error.code === 'out_of_time') return { end: 'out_of_time' };
+    if (isOutOfTime(error.code)) return { end: 'out_of_time' };
     return error.code === 'gmail_rate_limited' ? { end: 'released' } : { end: 'fatal', error };
   }
   await recordFailure(db, lease, {
@@ -151,7 +152,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
 /** True when every message would meet the error. A statement that is too heavy is not, if the database still works. */
 async function isSystemError(run: RunContext, error: AppError): Promise<boolean> {
   const { code } = error;
-  if (code === 'out_of_time' || code === 'gmail_rate_limited' || code === 'gmail_daily_limit') return true;
+  if (isOutOfTime(code) || code === 'gmail_rate_limited' || code === 'gmail_daily_limit') return true;
   if (requiresOperator(code)) return true;
   if (!isDatabaseError(code)) return false;
   if (!isStatementTooHeavy(error)) return true;

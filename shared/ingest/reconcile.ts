@@ -71,7 +71,7 @@ export async function planDueReconciliation(
  * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Does nothing while a
  * configured label is missing.
  *
- * @throws {AppError} database errors, lease_lost, out_of_time; Gmail errors, which say nothing about the history
+ * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about the history
  */
 export async function continueReconciliation(run: RunContext): Promise<ListProgress> {
   if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;

@@ -41,20 +41,13 @@ export interface RunContext {
   readonly wakeUp: WorkerWakeUp;
   /** The label that messages must carry; a reconciliation may resolve it to another one. */
   label: RunLabel;
-  readonly progress: RunProgress;
+  /** Gmail has answered `history.list`. */
+  hasHistoryAnswer: boolean;
   /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
   readonly call: CallContext;
   readonly counts: RunCounts;
   /** Null without a topic for stored emails. */
   readonly publisher: EmailPublisher | null;
-}
-
-/** What a run knows about Gmail's answers. */
-export interface RunProgress {
-  /** Gmail has answered `history.list`. */
-  hasHistoryAnswer: boolean;
-  /** A wait for quota units failed. */
-  lacksUnits: boolean;
 }
 
 export interface RunRequest {
@@ -77,7 +70,6 @@ export function createRun(
 ): RunContext {
   const { config, db, sleep } = app;
   const counts = noCounts();
-  const progress = { hasHistoryAnswer: false, lacksUnits: false };
   const budget = new QuotaBudget({
     db,
     mailboxId: at.lease.mailboxId,
@@ -106,14 +98,10 @@ export function createRun(
     outage: new OutageDetector(),
     wakeUp: new WorkerWakeUp(db, app.clock),
     label: { kind: 'none' },
-    progress,
+    hasHistoryAnswer: false,
     call: {
       deadline: at.deadline,
-      acquireUnits: async (units) =>
-        await budget.acquire(units).catch((error: unknown) => {
-          progress.lacksUnits = true;
-          throw error;
-        }),
+      acquireUnits: async (units) => await budget.acquire(units),
       onRateLimited: (error) => {
         counts.rateLimited += 1;
         // A concurrency limit with a single call in flight is a rate limit.

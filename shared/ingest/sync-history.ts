@@ -24,7 +24,7 @@ export interface HistorySync {
 
 /**
  * @param start where the first read of a run begins; null to read it from the database
- * @throws {AppError} Gmail errors, database errors, lease_lost, out_of_time
+ * @throws {AppError} Gmail errors, database errors, lease_lost, out_of_time, quota_used_up
  */
 export async function syncHistory(run: RunContext, start: HistoryStart | null): Promise<HistorySync> {
   try {
@@ -49,7 +49,7 @@ async function readPages(run: RunContext, start: HistoryStart): Promise<HistoryS
     const isOutOfTime = !run.deadline.hasTimeFor(Math.max(PAGE_MS, pageToken === null ? 0 : stopAtMs));
     if (isOutOfTime) return await listNewest(run);
     const page = await run.gmail.listHistory(run.call, { startHistoryId: start.historyId, pageToken });
-    run.progress.hasHistoryAnswer = true;
+    run.hasHistoryAnswer = true;
     const { discovered, unignored } = discoveredMessages(page.history, run.label);
     const entered = await enterHistoryPage(run.db, run.lease, {
       start,

@@ -4,7 +4,7 @@
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
 import type { HistoryStart } from '../db/lease.ts';
-import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import { AppError, isDatabaseError, isOutOfTime, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import { continueListJobs } from './list-messages.ts';
@@ -46,18 +46,15 @@ export async function runSyncLoop(run: RunContext, start: HistoryStart | null): 
     }
   } catch (thrown) {
     const error = toAppError(thrown);
-    end = isOutOfTime(run, error)
-      ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
-      : { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
+    // Without any answer from Gmail the run has failed, unless it waited for quota units.
+    end =
+      error.code === 'quota_used_up' || (error.code === 'out_of_time' && run.hasHistoryAnswer)
+        ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
+        : { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
   }
   // Without the lease or the database nothing is charged, which is harmless.
   await finalizeAttempts(run).catch(() => undefined);
   return end;
-}
-
-/** The run used up its time. Without any answer from Gmail it has failed, unless it waited for quota units. */
-function isOutOfTime({ progress }: RunContext, error: AppError): boolean {
-  return error.code === 'out_of_time' && (progress.hasHistoryAnswer || progress.lacksUnits);
 }
 
 function withoutAnswer(error: AppError): AppError {
@@ -136,7 +133,7 @@ async function fetchDue(
     return await fetcher.fetch(due, discoveryAfterMs);
   } catch (error) {
     // The wait for quota units ended. Another error of the round must still be reported.
-    if (error instanceof AppError && error.code === 'out_of_time') return 'out_of_time';
+    if (error instanceof AppError && isOutOfTime(error.code)) return 'out_of_time';
     throw error;
   }
 }
@@ -153,7 +150,7 @@ async function unlessFatal<T>(
       requiresOperator(error.code) ||
       isDatabaseError(error.code) ||
       error.code === 'lease_lost' ||
-      error.code === 'out_of_time';
+      isOutOfTime(error.code);
     if (isFatal) throw error;
     return { value: null, error };
   }

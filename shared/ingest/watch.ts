@@ -11,7 +11,7 @@ import {
   saveWatch,
 } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
-import { AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
@@ -118,21 +118,20 @@ async function end(target: WatchTarget): Promise<void> {
 async function attempt(
   { app, mailboxId, deadline }: WatchTarget,
   what: string,
-  work: (call: UnitWait['call']) => Promise<void>,
+  work: (call: CallContext) => Promise<void>,
 ): Promise<void> {
   // A call that our own deadline cuts would look like a Gmail error. The next run tries it.
   if (!deadline.hasTimeFor(CALL_MS)) return;
   const waitMs = Math.min(UNITS_WAIT_MS, deadline.remainingMs() - CALL_MS);
-  const unitWait = new UnitWait({
-    ...callOutsideRun(app, mailboxId, Deadline.after(waitMs, app.clock)),
-    deadline: Deadline.after(waitMs + CALL_MS, app.clock),
-  });
   try {
-    await work(unitWait.call);
+    await work({
+      ...callOutsideRun(app, mailboxId, Deadline.after(waitMs, app.clock)),
+      deadline: Deadline.after(waitMs + CALL_MS, app.clock),
+    });
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isDatabaseError(error.code)) throw error;
-    if (unitWait.hasTimedOut) {
+    if (error.code === 'quota_used_up') {
       // Gmail was not called: the watch stays due, and the next run tries it.
       app.log.debug('watch_failed', `${what}: no quota units were available in time`, {
         mailbox_id: mailboxId,
@@ -140,29 +139,6 @@ async function attempt(
       return;
     }
     await recordFailure(app, mailboxId, error, what);
-  }
-}
-
-/** Reports whether the last call ended because its units were not available in time: Gmail was not called then. */
-class UnitWait {
-  #hasTimedOut = false;
-  readonly call: CallContext;
-
-  constructor(call: CallContext) {
-    this.call = {
-      ...call,
-      acquireUnits: async (units) => {
-        this.#hasTimedOut = false;
-        await call.acquireUnits(units).catch((error: unknown) => {
-          this.#hasTimedOut = error instanceof AppError && error.code === 'out_of_time';
-          throw error;
-        });
-      },
-    };
-  }
-
-  get hasTimedOut(): boolean {
-    return this.#hasTimedOut;
   }
 }
 

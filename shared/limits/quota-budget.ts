@@ -55,7 +55,7 @@ export class QuotaBudget {
    * @param unitsPerCall the price of one call
    * @param maxUnits the price of the whole batch; capped at 320 units
    * @returns units to spend immediately: a multiple of `unitsPerCall`, up to `maxUnits`
-   * @throws {AppError} out_of_time when the deadline comes before the units
+   * @throws {AppError} quota_used_up when the deadline comes before the units
    * @throws {AppError} database_unavailable
    */
   async reserve(unitsPerCall: number, maxUnits: number): Promise<number> {
@@ -69,7 +69,7 @@ export class QuotaBudget {
   /**
    * Reserves the price of one call.
    *
-   * @throws {AppError} out_of_time, database_unavailable
+   * @throws {AppError} quota_used_up, database_unavailable
    */
   async acquire(units: number): Promise<void> {
     await this.reserve(units, units);
@@ -149,7 +149,10 @@ export class QuotaBudget {
       }
       const sleepMs = this.#isSingleCall ? Math.min(waitMs, RECHECK_MS) : waitMs;
       if (!deadline.hasTimeFor(sleepMs))
-        throw new AppError('out_of_time', `Quota units are available in ${sleepMs} ms, after the deadline.`);
+        throw new AppError(
+          'quota_used_up',
+          `Quota units are available in ${sleepMs} ms, after the deadline.`,
+        );
       await sleep(sleepMs);
     }
   }

@@ -157,6 +157,7 @@ const FUTILE_CODES: ReadonlySet<string> = new Set([
   'gmail_daily_limit',
   'gmail_rate_limited',
   'out_of_time',
+  'quota_used_up',
   'database_unavailable',
 ]);
 

@@ -350,14 +350,14 @@ describe('getMetadata', () => {
   });
 });
 
-it('ends with out_of_time and without a request when the units are not available in time', async () => {
+it('ends with quota_used_up and without a request when the units are not available in time', async () => {
   fixture = createClientFixture({
     acquireUnits: async () => {
-      throw new AppError('out_of_time', 'The quota of the running minute is spent.');
+      throw new AppError('quota_used_up', 'The quota of the running minute is spent.');
     },
   });
   answerWith('messages', {});
-  expect((await errorOf(messages())).code).toBe('out_of_time');
+  expect((await errorOf(messages())).code).toBe('quota_used_up');
   expect(fixture.waits).toEqual([]);
   expect(nock.pendingMocks()).toHaveLength(2);
 });

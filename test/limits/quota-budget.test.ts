@@ -108,11 +108,11 @@ describe('QuotaBudget', () => {
     expect(served).toEqual([100, 2, 20]);
   });
 
-  test('ends with out_of_time without waiting when the deadline comes before the units', async () => {
+  test('ends with quota_used_up without waiting when the deadline comes before the units', async () => {
     const run = await startRun({ runMs: 150 });
     await setAvailable(run.mailboxId, 0);
     const startedMs = time.clock();
-    await expect(time.run(run.budget.acquire(20))).rejects.toMatchObject({ code: 'out_of_time' });
+    await expect(time.run(run.budget.acquire(20))).rejects.toMatchObject({ code: 'quota_used_up' });
     expect(time.clock()).toBe(startedMs);
     expect(run.budget.spentUnits).toBe(0);
     // There are still units for a cheaper call.

@@ -287,7 +287,7 @@ describe('the search', () => {
     );
     const { json } = await search('zebra');
     expect(json.gmail.error).toMatchObject({
-      code: 'out_of_time',
+      code: 'quota_used_up',
       remediation: expect.stringContaining('use the quota'),
     });
     expect(spentUnits()).toBe(0);
