@@ -23,7 +23,6 @@ import { callOutsideRun } from './call-outside-run.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome } from './ingest-context.ts';
-import { publishLeftovers } from './publish-leftovers.ts';
 import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
@@ -62,13 +61,8 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
   }
   const isManual = request.trigger === 'manual';
   const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
-  let known = await readKnown(app);
+  const known = await readKnown(app);
   if (known === null) return skipped(app, request, 'not_configured');
-  if (app.emailsTopic !== null && request.trigger === 'schedule' && isOnlyPublishing(known)) {
-    await publishLeftovers(app, known.mailbox.id, deadline);
-    // A push may have stored its hint in the meantime.
-    known = (await readKnown(app)) ?? known;
-  }
   if (known.mustRecord) await recordCredentials(app.db, app.credentialFingerprint);
   if (!isManual && !known.isRunning) return skipped(app, request, 'stopped');
   if (!isManual && known.isPaused) return skipped(app, request, 'paused');
@@ -128,11 +122,6 @@ function hasAddress(mailbox: Mailbox | null): boolean {
 /** Compares two readings of one column, because the clocks of the database and of Pub/Sub may differ. */
 function hasRunSince({ lastRunAt }: MailboxState, knownRunAt: Date | null | undefined): boolean {
   return knownRunAt !== undefined && lastRunAt?.getTime() !== knownRunAt?.getTime();
-}
-
-/** A scheduled run is not due, but an earlier run left emails unpublished. */
-function isOnlyPublishing(known: Known): known is Known & { readonly mailbox: Mailbox } {
-  return known.hasUnpublished && known.mailbox !== null && !(known.isRunning && known.mailbox.isPollDue);
 }
 
 async function ingestUnderLease(

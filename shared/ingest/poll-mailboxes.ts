@@ -38,21 +38,19 @@ export async function pollMailboxes(
   log: Log,
 ): Promise<PollReport> {
   const first = { ...contexts.first, log };
-  const { hasAdded, unpublishedIds } = await findPollWork(first.db, first.credentialFingerprint);
-  if (unpublishedIds.length > 0) await publishLeft(first, unpublishedIds, request.deadline);
   const isManual = request.trigger === 'manual';
+  const { hasAdded, unpublishedIds } = await findPollWork(first.db, first.credentialFingerprint, isManual);
+  if (unpublishedIds.length > 0) await publishLeft(first, unpublishedIds, request.deadline);
   // A scheduled run itself skips a paused mailbox.
   if (!hasAdded && !isManual) return ofOne(await ingestMailbox(first, request));
   const known = await readFirstMailbox(first.db, first.credentialFingerprint ?? '');
-  // Stopped: as for one mailbox, the run of the first says so, after it has published what earlier runs stored.
+  // Stopped: as for one mailbox, the run of the first says so.
   if (!isManual && !known.isRunning) return ofOne(await ingestMailbox(first, request));
   if (!hasAdded && !known.isPaused) return ofOne(await ingestMailbox(first, request));
   // Records that the environment has no credentials.
   if (first.gmail === null) await ingestMailbox(first, request);
   const isFirstDue = isDue(first, known, isManual);
-  const added = isManual
-    ? await listActiveMailboxes(first.db)
-    : await listDueMailboxes(first.db, { publishes: first.emailsTopic !== null });
+  const added = isManual ? await listActiveMailboxes(first.db) : await listDueMailboxes(first.db);
   if (isManual && !isFirstDue && added.length === 0) return skipPaused(log);
   // Also of mailboxes that this request has no time for.
   if (request.reconcile === 'all') await planAll(first, isFirstDue ? known.mailbox : null, added);
@@ -82,7 +80,7 @@ function skipPaused(log: Log): PollReport {
   return ofOne({ outcome: 'paused', counts: noCounts(), error: null });
 }
 
-/** Publishes what earlier runs left of mailboxes that no run works on now. */
+/** Publishes what earlier runs left of mailboxes on which this poll does not work. */
 async function publishLeft(
   first: IngestContext,
   ids: readonly number[],
@@ -97,10 +95,9 @@ async function publishLeft(
   });
 }
 
-function isDue({ emailsTopic, gmail }: IngestContext, known: FirstMailboxState, isManual: boolean): boolean {
+function isDue({ gmail }: IngestContext, known: FirstMailboxState, isManual: boolean): boolean {
   if (gmail === null || known.isPaused) return false;
-  if (isManual || known.mailbox === null) return true;
-  return known.mailbox.isPollDue || (emailsTopic !== null && known.hasUnpublished);
+  return isManual || known.mailbox === null || known.mailbox.isPollDue;
 }
 
 async function dispatch(

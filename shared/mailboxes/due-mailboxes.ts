@@ -16,7 +16,6 @@ const LISTED = { ...SETTINGS, last_run_at: 'timestamp with time zone?' } as cons
 
 // Each recursive part lists the mailboxes of a partial index: one probe per mailbox with work, whatever the backlog. Only for
 // these is `is_poll_due` called, because its probes would take most of the time. A mailbox with a live lease is being worked on.
-// $1 emails are published on a topic
 const LIST_DUE = statement(
   `
 with recursive pending (mailbox_id) as (
@@ -46,15 +45,6 @@ listing (mailbox_id) as (
   from listing l
   where l.mailbox_id is not null
 ),
-unpublished (mailbox_id) as (
-  select min(mailbox_id)
-  from email_outbox
-  where $1::boolean
-  union all
-  select (select min(o.mailbox_id) from email_outbox o where o.mailbox_id > u.mailbox_id)
-  from unpublished u
-  where u.mailbox_id is not null
-),
 busy (mailbox_id) as (
   select mailbox_id from pending where mailbox_id is not null
   union
@@ -71,7 +61,6 @@ where s.access <> 'environment'
   and case
     when m.id is null then coalesce(s.next_attempt_at <= now(), true)
     when coalesce(m.next_poll_at <= now(), true) then true
-    when m.id in (select mailbox_id from unpublished where mailbox_id is not null) then true
     when m.failure_count > 0 then false
     -- Implied by has_newer_hint, and cheaper.
     when m.hint_history_id > least(coalesce(m.listed_history_id, 0), coalesce(m.shown_history_id, 0))
@@ -86,14 +75,9 @@ order by coalesce(m.last_run_at, s.next_attempt_at, s.added_at), s.id`,
 /**
  * The added mailboxes that a poll has to work on, the longest waiting first. Agrees with `is_poll_due`. Paused ones are left
  * out, and those that an instance works on.
- *
- * @param on `publishes`: mailboxes whose stored emails are not published are due too
  */
-export async function listDueMailboxes(
-  db: Queryable,
-  on: { readonly publishes: boolean },
-): Promise<ActiveMailbox[]> {
-  const { rows } = await db.query(LIST_DUE, [on.publishes]);
+export async function listDueMailboxes(db: Queryable): Promise<ActiveMailbox[]> {
+  const { rows } = await db.query(LIST_DUE);
   return rows.map(toListed);
 }
 
@@ -118,9 +102,9 @@ function toListed({ last_run_at: lastRunAt, ...row }: NonNullable<(typeof LIST_D
   return { ...toSettings(row), lastRunAt };
 }
 
-// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run: paused, removed, or added
-// while the monitor is stopped. `ingestMailbox` publishes what is left of a stopped first mailbox.
-// $1 fingerprint of the first mailbox
+// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run now: paused, removed, not due,
+// or the monitor is stopped.
+// $1 fingerprint of the first mailbox, $2 an operator asked for a run of each mailbox
 const FIND_WORK = statement(
   `
 with recursive unpublished (mailbox_id) as (
@@ -144,7 +128,8 @@ select exists (
          left join mailbox_settings s on s.mailbox_id = m.id
          where coalesce(m.lease_expires_at <= now(), true)
            and (coalesce(s.is_paused, false)
-             or m.credential_fingerprint is distinct from $1::text and (s.id is null or not f.is_running))
+             or s.id is null and m.credential_fingerprint is distinct from $1::text
+             or not $2::boolean and not (f.is_running and is_poll_due(m)))
          order by m.id
          limit 100
        ) as unpublished_ids`,
@@ -154,16 +139,23 @@ select exists (
 export interface PollWork {
   /** Operators added a mailbox to that of the environment. */
   readonly hasAdded: boolean;
-  /** At most 100 mailboxes that no scheduled run works on, and whose stored emails are not all published. */
+  /** At most 100 mailboxes on which this poll does not work, and whose stored emails are not all published. */
   readonly unpublishedIds: readonly number[];
 }
 
-/** @param firstFingerprint of the credentials of the environment; null without them */
-export async function findPollWork(db: Queryable, firstFingerprint: string | null): Promise<PollWork> {
-  return camelCase(await onlyRow(db, FIND_WORK, [firstFingerprint]));
+/**
+ * @param firstFingerprint of the credentials of the environment; null without them
+ * @param isManual an operator asked for a run of each mailbox, due or not
+ */
+export async function findPollWork(
+  db: Queryable,
+  firstFingerprint: string | null,
+  isManual: boolean,
+): Promise<PollWork> {
+  return camelCase(await onlyRow(db, FIND_WORK, [firstFingerprint, isManual]));
 }
 
 /** Whether operators added a mailbox to that of the environment. */
 export async function hasAddedMailboxes(db: Queryable): Promise<boolean> {
-  return (await findPollWork(db, null)).hasAdded;
+  return (await findPollWork(db, null, true)).hasAdded;
 }

@@ -169,6 +169,7 @@ describe('unpublished emails of a mailbox without a run', () => {
   }
 
   it.each([
+    ['not due', 'select 1'],
     ['paused', 'update mailbox_settings set is_paused = true'],
     ['removed', 'delete from mailbox_settings'],
     ['added, while the monitor is stopped', 'update email_monitor_status set is_running = false'],

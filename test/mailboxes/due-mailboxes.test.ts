@@ -1,7 +1,7 @@
 /** Which added mailboxes a poll finds, compared with `is_poll_due`, and its plan with thousands of idle ones. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { declaredStatements } from '../../shared/db/statement.ts';
-import { listActiveMailboxes, listDueMailboxes } from '../../shared/mailboxes/due-mailboxes.ts';
+import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../../shared/mailboxes/due-mailboxes.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -28,8 +28,8 @@ async function addMailboxes(count: number): Promise<void> {
   );
 }
 
-async function due(publishes = false): Promise<string[]> {
-  return (await listDueMailboxes(db, { publishes })).map(({ emailAddress }) => emailAddress);
+async function due(): Promise<string[]> {
+  return (await listDueMailboxes(db)).map(({ emailAddress }) => emailAddress);
 }
 
 const change = async (number: number, set: string) =>
@@ -107,18 +107,45 @@ describe('is not due', () => {
   });
 });
 
-test('unpublished emails make a mailbox due only when emails are published', async () => {
-  await addMailboxes(2);
-  await db.query(
-    `with email as (
-       insert into incoming_emails (gmail_message_id, mailbox_id, received_at, size_bytes, attachment_count, parser_version)
-       select 'm', id, now(), 1, 0, 1 from mailboxes where email_address = 'box-2@example.com'
-       returning id, mailbox_id
-     )
-     insert into email_outbox (mailbox_id, email_id) select mailbox_id, id from email`,
-  );
-  expect(await due()).toEqual([]);
-  expect(await due(true)).toEqual(['box-2@example.com']);
+describe('unpublished emails', () => {
+  const due = 'update mailboxes set next_poll_at = null';
+  const paused = 'update mailbox_settings set is_paused = true';
+
+  test.each<[string, string, { readonly isManual: boolean; readonly isFound: boolean }]>([
+    ['is not due', '', { isManual: false, isFound: true }],
+    ['is due', due, { isManual: false, isFound: false }],
+    ['is due and paused', `${due}; ${paused}`, { isManual: false, isFound: true }],
+    [
+      'is due while the monitor is stopped',
+      `${due}; update email_monitor_status set is_running = false`,
+      { isManual: false, isFound: true },
+    ],
+    ['is removed', 'delete from mailbox_settings', { isManual: true, isFound: true }],
+    [
+      'has a holder of its lease',
+      "update mailboxes set lease_expires_at = now() + interval '1 minute'",
+      { isManual: false, isFound: false },
+    ],
+    ['runs because an operator asked for it', '', { isManual: true, isFound: false }],
+    ['is paused while an operator asks for runs', paused, { isManual: true, isFound: true }],
+  ])('of a mailbox that %s', async (_, change, { isManual, isFound }) => {
+    await addMailboxes(3);
+    await db.query('update email_monitor_status set is_running = true');
+    await db.query(
+      `with email as (
+         insert into incoming_emails (gmail_message_id, mailbox_id, received_at, size_bytes, attachment_count, parser_version)
+         select 'm', id, now(), 1, 0, 1 from mailboxes where email_address = 'box-2@example.com'
+         returning id, mailbox_id
+       )
+       insert into email_outbox (mailbox_id, email_id) select mailbox_id, id from email`,
+    );
+    if (change !== '') await db.query(change);
+    const { rows } = await db.query<{ id: number }>(
+      "select id from mailboxes where email_address = 'box-2@example.com'",
+    );
+    const { unpublishedIds } = await findPollWork(db, 'fingerprint of the first', isManual);
+    expect(unpublishedIds).toEqual(isFound ? rows.map(({ id }) => id) : []);
+  });
 });
 
 test('the longest waiting mailbox is first, and paused ones are not active', async () => {
@@ -177,7 +204,7 @@ test('reads 10,000 idle mailboxes once, and probes no ledger for them', async ()
   const text =
     [...declaredStatements.values()].find((one) => one.text.includes('with recursive pending'))?.text ?? '';
   const { rows } = await db.query<{ 'QUERY PLAN': string }>(
-    `explain (analyze, buffers off, timing off) ${text.replace('$1::boolean', 'false')}`,
+    `explain (analyze, buffers off, timing off) ${text}`,
   );
   const plan = rows.map((row) => row['QUERY PLAN']).join('\n');
   if (process.env['SHOW_PLAN']) process.stderr.write(`${plan}\n`);
