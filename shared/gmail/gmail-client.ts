@@ -47,7 +47,7 @@ export interface CallContext {
   readonly acquireUnits: (units: number) => Promise<void>;
   /** Called when Gmail rate-limits a call. */
   readonly onRateLimited?: (error: AppError) => void;
-  /** Called with the price of each call that Gmail answers. */
+  /** Called with the price of each call that Gmail answers; 0 for a rejected access token, which is replaced. */
   readonly onSuccess?: (units: number) => void;
 }
 
@@ -151,6 +151,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
         // Revoked, or expired by Google's clock.
         mayRefresh = false;
         connection.tokens.invalidateToken(answer.token);
+        // It says nothing about the rate, so a single call after a rate limit may be repeated at once.
+        context.onSuccess?.(0);
       } else if (answer.status >= 500 && answer.retryAfter === null && mayRepeat) {
         mayRepeat = false;
       } else {

@@ -65,6 +65,19 @@ describe('quota', () => {
     });
     expect(Math.max(...system.sleeps)).toBeGreaterThan(10_000);
   });
+
+  test('a rejected access token after a rate limit is replaced without another wait for its single call', async () => {
+    const system = await startedSystem();
+    const { id } = system.gmail.deliver(mail('1'));
+    await system.rows('update mailbox_quota set pause_seconds = 16, paused_until = null');
+    // The token expired: only the first call is rejected.
+    system.gmail.faults.add({ kind: 'status', status: 401, times: 1 });
+    expect(await system.ingest({ budgetMs: 12_000 })).toMatchObject({
+      outcome: 'completed',
+      counts: { stored: 1 },
+    });
+    expect(await storedIds(system)).toEqual([id]);
+  });
 });
 
 /** The most units within sixty seconds, by Gmail's clock. */
