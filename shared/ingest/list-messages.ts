@@ -95,12 +95,11 @@ async function handleRejection(listing: Listing, error: unknown): Promise<void> 
 export const PAGES_PER_STEP = 4;
 
 /**
- * Lists the next pages of the planned list jobs. Does nothing while a configured label is missing.
+ * Lists the next pages of the planned list jobs. Must not be called while a configured label is missing.
  *
  * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about other jobs
  */
 export async function continueListJobs(run: RunContext): Promise<ListProgress> {
-  if (run.label.kind === 'missing') return NOTHING_LISTED;
   const { mailboxId } = run.lease;
   const seen: SeenPages = new Set();
   for (let pages = 0; pages < PAGES_PER_STEP; pages += 1) {

@@ -22,7 +22,6 @@ import {
   type Listing,
   type ListProgress,
   listPage,
-  NOTHING_LISTED,
   PAGE_MS,
   PAGES_PER_STEP,
   type SeenPages,
@@ -59,22 +58,18 @@ function spread({ app, lease, startedAt }: Begun, everySeconds: number): number 
 }
 
 /** Plans a reconciliation when it is due. @returns true when one was planned */
-export async function planDueReconciliation(
-  run: Begun & Pick<RunContext, 'db' | 'trigger'>,
-): Promise<boolean> {
-  if (run.trigger === 'push') return false;
+export async function planDueReconciliation(run: Begun & Pick<RunContext, 'db'>): Promise<boolean> {
   const everySeconds = reconcileEverySeconds(run);
   return await planReconciliation(run.db, run.lease, everySeconds, spread(run, WIDE_EVERY_SECONDS));
 }
 
 /**
- * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Does nothing while a
+ * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Must not be called while a
  * configured label is missing.
  *
  * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about the history
  */
 export async function continueReconciliation(run: RunContext): Promise<ListProgress> {
-  if (run.trigger === 'push' || run.label.kind === 'missing') return NOTHING_LISTED;
   const seen: SeenPages = new Set();
   for (let pages = 0; ; pages += 1) {
     const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
@@ -104,9 +99,8 @@ function listingOf({ db, lease, config: { settleSeconds } }: RunContext, open: O
  * @throws {AppError} database errors
  */
 export async function evaluateReconciliation(
-  run: Pick<RunContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt' | 'trigger'>,
+  run: Pick<RunContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt'>,
 ): Promise<'done' | 'more' | 'out_of_time'> {
-  if (run.trigger === 'push') return 'done';
   const { mailboxId } = run.lease;
   const startRemainingMs = run.deadline.remainingMs();
   let slices = 0;

@@ -7,7 +7,7 @@ import type { HistoryStart } from '../db/lease.ts';
 import { AppError, isDatabaseError, isOutOfTime, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
-import { continueListJobs } from './list-messages.ts';
+import { continueListJobs, type ListProgress, NOTHING_LISTED } from './list-messages.ts';
 import { maintain } from './maintain.ts';
 import {
   continueReconciliation,
@@ -95,11 +95,13 @@ async function runRound(
   const history = await unlessFatal(async () => await syncHistory(run, start));
   let due = await readDue(run);
   if (run.trigger !== 'manual' && !due.isRunning) return 'stopped';
-  const listing =
-    history.value?.isComplete === true && run.label.kind !== 'missing'
-      ? await listMessages(run, due, isFirst)
-      : NOTHING_LISTED;
-  if (listing.hasListed) due = await readDue(run);
+  // A listing that failed may have entered pages before.
+  const mayList = history.value?.isComplete === true && run.label.kind !== 'missing';
+  const listing = await unlessFatal(async () =>
+    mayList ? await listMessages(run, due, isFirst) : NOTHING_LISTED,
+  );
+  const { hasListed, hasMore } = listing.value ?? { hasListed: true, hasMore: false };
+  if (hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
   let fetched = await fetchDue(run, fetcher, due, DISCOVERY_INTERVAL_MS);
@@ -112,9 +114,9 @@ async function runRound(
   if (error !== null) throw error;
   if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
-  if (fetched === 'discovery_due' || listing.hasMore) return 'more';
+  if (fetched === 'discovery_due' || hasMore) return 'more';
   let evaluation: 'done' | 'more' | 'out_of_time' = 'done';
-  if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || listing.hasListed))
+  if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || hasListed))
     evaluation = await evaluateReconciliation(run);
   if (evaluation !== 'done') return evaluation;
   return { hasNewerHint: history.value.hasNewerHint };
@@ -162,31 +164,18 @@ async function readDue(run: RunContext): Promise<DueWork> {
   return { ...due, isReconciliationDue: due.isReconciliationDue && !waitsForFirstPeriod(run) };
 }
 
-interface Listing {
-  readonly hasListed: boolean;
-  readonly hasMore: boolean;
-  readonly error: AppError | null;
-}
-
-const NO_ERROR = { value: null, error: null } as const;
-const NOTHING_LISTED: Listing = { hasListed: false, hasMore: false, error: null };
-
-/** Lists a few pages of the planned listings. A push leaves reconciliations to the next poll. */
-async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<Listing> {
-  const isPush = run.trigger === 'push';
-  const isDue = !isPush && isFirst && due.isReconciliationDue;
-  const check = isDue ? await unlessFatal(async () => await checkAccountAndLabel(run)) : NO_ERROR;
-  if (check.error !== null) return { ...NOTHING_LISTED, error: check.error };
-  if (run.label.kind === 'missing') return NOTHING_LISTED;
-  const isPlanned = isDue && (await planDueReconciliation(run));
-  const reconciles = !isPush && (due.hasOpenReconciliation || isPlanned);
-  if (!due.hasListJob && !reconciles) return NOTHING_LISTED;
-  const jobs = due.hasListJob ? await unlessFatal(async () => await continueListJobs(run)) : NO_ERROR;
-  if (jobs.error !== null || jobs.value?.hasMore === true || !reconciles) {
-    return { hasListed: due.hasListJob, hasMore: jobs.value?.hasMore ?? false, error: jobs.error };
+/** Lists a few pages of what is planned: list jobs, then the reconciliation, which a push leaves to the next poll. */
+async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<ListProgress> {
+  let reconciles = run.trigger !== 'push' && due.hasOpenReconciliation;
+  if (run.trigger !== 'push' && isFirst && due.isReconciliationDue) {
+    await checkAccountAndLabel(run);
+    if (run.label.kind === 'missing') return NOTHING_LISTED;
+    reconciles = (await planDueReconciliation(run)) || reconciles;
   }
-  const listed = await unlessFatal(async () => await continueReconciliation(run));
-  return { hasListed: true, hasMore: listed.value?.hasMore ?? false, error: listed.error };
+  const jobs = due.hasListJob ? await continueListJobs(run) : NOTHING_LISTED;
+  if (jobs.hasMore || !reconciles) return jobs;
+  const { hasMore } = await continueReconciliation(run);
+  return { hasMore, hasListed: true };
 }
 
 /** Runs with each reconciliation: accounts can be renamed and labels deleted. The run continues with the new label. */

@@ -1,7 +1,6 @@
 /** Listing steps against answers that the emulated Gmail does not give. */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Lease } from '../../shared/db/lease.ts';
-import { planReconciliation } from '../../shared/db/reconciliation.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { continueListJobs } from '../../shared/ingest/list-messages.ts';
@@ -234,21 +233,6 @@ describe('reconciliation', () => {
     expect((await db.query(kept, [lease.mailboxId])).rows).toEqual([]);
   });
 
-  test('a push run neither plans, lists nor evaluates a reconciliation', async () => {
-    const lease = await insertLeasedMailbox(db, 3_600);
-    const { run, requests } = runOf(lease, { first: { ids: [], next: null } }, { trigger: 'push' });
-    expect(await planDueReconciliation(run)).toBe(false);
-    await planReconciliation(db, lease, 900);
-    expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
-    await continueReconciliation({ ...run, trigger: 'manual' });
-    await evaluateReconciliation(run);
-    expect(requests).toHaveLength(1);
-    const { rows } = await db.query('select evaluated_at from reconciliations where mailbox_id = $1', [
-      lease.mailboxId,
-    ]);
-    expect(rows).toEqual([{ evaluated_at: null }]);
-  });
-
   test('a reconciliation that Gmail rejects waits for an hour before its next listing', async () => {
     const lease = await insertLeasedMailbox(db, 3_600);
     const { run, requests } = runOf(lease, {});
@@ -262,17 +246,6 @@ describe('reconciliation', () => {
     await expect(continueReconciliation(run)).rejects.toMatchObject({ code: 'gmail_refused' });
     expect(requests).toHaveLength(2);
   });
-});
-
-test('lists nothing while the wanted label is missing', async () => {
-  const lease = await insertLeasedMailbox(db, 3_600);
-  const label = { kind: 'missing' } as RunContext['label'];
-  const { run, requests } = runOf(lease, { first: { ids: ['a'], next: null } }, { label });
-  await planReconciliation(db, lease, 900);
-  await insertListJob(db, lease.mailboxId, { purpose: 'initial', query: 'in:inbox' });
-  expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
-  expect(await continueReconciliation(run)).toEqual({ hasMore: false, hasListed: false });
-  expect(requests).toEqual([]);
 });
 
 describe('expired history', () => {

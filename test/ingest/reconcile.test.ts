@@ -120,6 +120,42 @@ describe('reconciliation', () => {
     expect(listed()).toBe(before + 2);
   });
 
+  test('a push leaves an open reconciliation to the next poll', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    await system.turnOn();
+    await planFullReconciliation(system.db, 1);
+    const listed = () => system.gmail.callLog.countByMethod['messages.list'] ?? 0;
+    const before = listed();
+    await system.ingest({ trigger: 'push' });
+    const open = 'select is_full from reconciliations where evaluated_at is null';
+    expect([listed(), await system.rows(open)]).toEqual([before, [{ is_full: true }]]);
+    await system.ingest();
+    expect([listed(), await system.rows(open)]).toEqual([before + 1, []]);
+  });
+
+  test.each(['was never there', 'was deleted'])(
+    'nothing is listed while the wanted label is missing because it %s',
+    async (why) => {
+      const system = await startedAnHourAgo(await createTestSystem());
+      const instance = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+      if (why === 'was deleted') {
+        const label = system.gmail.createLabel('Orders');
+        await instance.ingest();
+        system.gmail.deleteLabel(label);
+        await makeNextDue(system);
+      }
+      await system.rows(
+        "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:inbox')",
+      );
+      const before = system.gmail.callLog.countByMethod['messages.list'];
+      expect(await instance.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'label_missing' } });
+      expect(system.gmail.callLog.countByMethod['messages.list']).toBe(before);
+      expect(await system.rows('select listed_count from list_jobs where finished_at is null')).toEqual([
+        { listed_count: 0 },
+      ]);
+    },
+  );
+
   test('a reconciliation ignores messages from before the first start', async () => {
     const system = await createTestSystem();
     system.gmail.deliver(mail('Read long ago'), {
