@@ -48,15 +48,14 @@ export interface ObjectsInBucket {
 // stores at most one valid message. The locked ledger row and the unique index prevent a second copy.
 //
 // $1 mailbox id int, $2 lease token uuid, $3 Gmail message id text, $4 to $8 thread .. parser version, $9 to $23 as
-// `parsedValues`, $24 attachment names text, $25 to $27 encoding text, raw bytea, sha256 text, from $28 on ten per
-// attachment. With objects in the bucket, the last two are the size of the compressed raw bytes int and the reservations bigint[].
+// `parsedValues`, $24 attachment names text, $25 to $28 encoding text, raw bytea, their compressed size int, sha256 text,
+// $29 reservations in the bucket bigint[], $30 emails are published boolean, from $31 on ten per attachment.
 // Bytes that are null are in the bucket.
 // Always one row. is_held false: nothing was changed.
-function storeStatement(attachmentCount: number, isPublished: boolean, hasObjects: boolean) {
-  const next = 28 + attachmentCount * ATTACHMENT_VALUES;
+function storeStatement(attachmentCount: number) {
   const rows = Array.from(
     { length: attachmentCount },
-    (_, n) => `(${attachmentParameters(28 + n * ATTACHMENT_VALUES)})`,
+    (_, n) => `(${attachmentParameters(31 + n * ATTACHMENT_VALUES)})`,
   );
   return statement(
     `
@@ -95,26 +94,18 @@ email as (
   returning id
 ),
 raw as (
-  insert into email_raw (email_id, encoding, data, size_bytes, sha256${hasObjects ? ', bucket_object, bucket_bytes' : ''})
-  select id, $25::text, $26::bytea, $7::integer, $27::text${
-    hasObjects
-      ? `,
-         case when $26::bytea is null then 'raw/' || $27::text || '.gz' end,
-         case when $26::bytea is null then $${next}::integer end`
-      : ''
-  }
+  insert into email_raw (email_id, encoding, data, size_bytes, sha256, bucket_object, bucket_bytes)
+  select id, $25::text, $26::bytea, $7::integer, $28::text,
+         case when $26::bytea is null then 'raw/' || $28::text || '.gz' end,
+         case when $26::bytea is null then $27::integer end
   from email
   returning 1
-),${
-      hasObjects
-        ? `
+),
 reserved as (
   delete from bucket_objects
-  where id = any ($${next + 1}::bigint[])
+  where id = any ($29::bigint[])
     and exists (select from raw)
-),`
-        : ''
-    }
+),
 search as (
   insert into email_search (email_id, received_at, mailbox_id, search_words)
   select id, $6::timestamptz, $1::integer,
@@ -127,12 +118,10 @@ search as (
         ? ''
         : `,
 attachments as (
-  insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS}${hasObjects ? ', bucket_object' : ''})
-  select email.id, attachment.*${
-    hasObjects ? ", case when attachment.file_data is null then 'files/' || attachment.sha256 end" : ''
-  }
+  insert into email_attachments (email_id, ${ATTACHMENT_COLUMNS}, bucket_object)
+  select email.id, attachment.*, case when attachment.file_data is null then 'files/' || attachment.sha256 end
   from email
-  cross join (values ${rows.join(', ')}) attachment${hasObjects ? ` (${ATTACHMENT_COLUMNS})` : ''}
+  cross join (values ${rows.join(', ')}) attachment (${ATTACHMENT_COLUMNS})
   returning 1
 )`
     },
@@ -145,19 +134,16 @@ counter as (
       rows.length === 0 ? '' : '\n    and (select count(*) from attachments) = $17::integer'
     }
   returning clock_timestamp() as stored_at
-)${
-      isPublished
-        ? `,
+),
 -- After the counter: its row lock lasts until the commit, so that the ids follow the order of the commits.
 outbox as (
   insert into email_outbox (mailbox_id, email_id)
   select $1::integer, email.id
   from email
   cross join counter
+  where $30::boolean
   returning 1
-)`
-        : ''
-    }
+)
 select (select is_held from lease) as is_held,
        (select stored_at from counter) as stored_at`,
     { is_held: 'boolean', stored_at: 'timestamp with time zone?' },
@@ -179,8 +165,7 @@ export async function storeEmail(
 ): Promise<Date | null> {
   const { email, objects, raw } = stored;
   const rawData = objects?.names.has(rawObject(raw.sha256)) ? null : raw.data;
-  const store = storeStatement(email.attachments.length, isPublished, objects !== undefined);
-  const { rows } = await db.commit(store, [
+  const { rows } = await db.commit(storeStatement(email.attachments.length), [
     lease.mailboxId,
     lease.token,
     stored.gmailMessageId,
@@ -193,9 +178,11 @@ export async function storeEmail(
     attachmentNames(email),
     raw.encoding,
     rawData,
+    raw.data.length,
     raw.sha256,
+    objects?.reservationIds ?? [],
+    isPublished,
     ...email.attachments.flatMap((one) => attachmentValues(one, objects)),
-    ...(objects === undefined ? [] : [raw.data.length, objects.reservationIds]),
   ]);
   const row = rows[0];
   if (row?.is_held !== true) throw leaseLost();
