@@ -7,7 +7,7 @@
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError, requiresOperator } from '../../shared/errors.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
-import type { IngestContext } from '../../shared/ingest/ingest-context.ts';
+import { type IngestContext, requireGmail } from '../../shared/ingest/ingest-context.ts';
 import { type IngestReport, ingestMailbox } from '../../shared/ingest/ingest-mailbox.ts';
 import { type BackfillProgress, readBackfillProgress } from './backfills.ts';
 
@@ -24,10 +24,9 @@ const CHECK_MS = 90_000;
  * @throws {AppError} not_configured; gmail_refused when Gmail rejects the query; other Gmail errors
  */
 export async function assertQuery(app: IngestContext, mailboxId: number, query: string): Promise<void> {
-  if (app.gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
   const call = callOutsideRun(app, mailboxId, Deadline.after(CHECK_MS, app.clock));
   // No label: the call checks only the query.
-  await app.gmail.listMessages(call, { query, labelId: null, pageToken: null });
+  await requireGmail(app).listMessages(call, { query, labelId: null, pageToken: null });
 }
 
 export interface BackfillRun {

@@ -9,12 +9,12 @@ import { recordIdentificationError } from '../db/monitor-status.ts';
 import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
-import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import type { CallContext } from '../gmail/gmail-client.ts';
 import type { MailboxConfirmation } from '../mailbox-confirmation.ts';
 import { assertCanBeRenamed, confirmNewMailbox } from '../mailboxes/mailbox-confirmations.ts';
 import { bindAccount, type IdentifiedMailbox } from '../mailboxes/mailbox-identity.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext } from './ingest-context.ts';
+import { type IngestContext, requireGmail } from './ingest-context.ts';
 
 /**
  * Asks Gmail for the account and binds it to its row. May run twice.
@@ -27,13 +27,11 @@ export async function identifyMailbox(
   call: CallContext,
   renamedFrom: string | null = null,
 ): Promise<IdentifiedMailbox> {
-  const gmail = clientOf(app);
-  const profile = await gmail.getProfile(call);
-  const { fingerprint } = credentialsOf(app);
+  const profile = await requireGmail(app).getProfile(call);
   const mailbox = await bindAccount(
     app.db,
     {
-      fingerprint,
+      fingerprint: fingerprintOf(app),
       emailAddress: profile.emailAddress.toLowerCase(),
       historyId: profile.historyId,
       settings: app.settings,
@@ -43,13 +41,6 @@ export async function identifyMailbox(
   );
   logChange(app, mailbox);
   return mailbox;
-}
-
-/** Stores the operator's confirmation before Gmail is asked, so that it also counts while Gmail does not answer. */
-async function saveConfirmation(app: IngestContext, confirmation: MailboxConfirmation): Promise<void> {
-  const { fingerprint } = credentialsOf(app);
-  if (confirmation.kind === 'renamed') await assertCanBeRenamed(app.db, confirmation.emailAddress);
-  else await confirmNewMailbox(app.db, confirmation.emailAddress, fingerprint);
 }
 
 /**
@@ -63,8 +54,10 @@ export async function confirmMailbox(
   confirmation: MailboxConfirmation,
   deadline: Deadline,
 ): Promise<IdentifiedMailbox> {
-  await saveConfirmation(app, confirmation);
   const renamedFrom = confirmation.kind === 'renamed' ? confirmation.emailAddress : null;
+  // Before Gmail is asked, so that the confirmation also counts while Gmail does not answer.
+  if (renamedFrom !== null) await assertCanBeRenamed(app.db, renamedFrom);
+  else await confirmNewMailbox(app.db, confirmation.emailAddress, fingerprintOf(app));
   return await identifyMailbox(app, await callFor(app, deadline), renamedFrom);
 }
 
@@ -83,7 +76,7 @@ export async function identifyAtStart(
   } catch (thrown) {
     const error = toAppError(thrown);
     if (isDatabaseError(error.code)) throw error;
-    const known = await findMailbox(app.db, credentialsOf(app).fingerprint);
+    const known = await findMailbox(app.db, fingerprintOf(app));
     if (known === null) await recordIdentificationError(app.db, { code: error.code, detail: error.message });
     app.log.write(error.severity, 'mailbox_identified', `The mailbox was not identified: ${error.title}`, {
       error_code: error.code,
@@ -143,20 +136,13 @@ function isCallAllowed(db: Queryable, clock: Clock): boolean {
 
 /** The unit is taken from the quota of the mailbox if it is known. */
 async function callFor(app: IngestContext, deadline: Deadline): Promise<CallContext> {
-  const known = await findMailbox(app.db, credentialsOf(app).fingerprint);
+  const known = await findMailbox(app.db, fingerprintOf(app));
   return callOutsideRun(app, known?.id ?? null, deadline);
 }
 
-function clientOf({ gmail }: IngestContext): GmailClient {
-  if (gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
-  return gmail;
-}
-
-function credentialsOf({ credentialFingerprint: fingerprint }: IngestContext): {
-  readonly fingerprint: string;
-} {
-  if (fingerprint === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
-  return { fingerprint };
+function fingerprintOf({ credentialFingerprint }: IngestContext): string {
+  if (credentialFingerprint !== null) return credentialFingerprint;
+  throw new AppError('not_configured', 'There are no Gmail credentials.');
 }
 
 const CHANGE_MESSAGES = {

@@ -6,6 +6,7 @@ import { credentialFingerprint } from '../credentials.ts';
 import type { Database } from '../db/database.ts';
 import type { Lease } from '../db/lease.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
+import { AppError } from '../errors.ts';
 import { createGmailClient, type GmailClient } from '../gmail/gmail-client.ts';
 import { EmailsTopic } from '../handoff/emails-topic.ts';
 import { AimdLimit } from '../limits/aimd-limit.ts';
@@ -62,6 +63,12 @@ export interface IngestContext {
   readonly clock: Clock;
   readonly random: Random;
   readonly sleep: Sleep;
+}
+
+/** @throws {AppError} not_configured without credentials */
+export function requireGmail({ gmail }: IngestContext): GmailClient {
+  if (gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
+  return gmail;
 }
 
 /** Time, randomness and the concurrency limit, for tests and benchmarks. */

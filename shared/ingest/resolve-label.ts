@@ -13,9 +13,9 @@ import {
 } from '../db/label-setting.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
-import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
+import type { CallContext } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
-import type { IngestContext } from './ingest-context.ts';
+import { type IngestContext, requireGmail } from './ingest-context.ts';
 import type { RunContext, RunLabel } from './run-context.ts';
 
 /** A label as `labels.list` returns it. */
@@ -74,7 +74,7 @@ export async function resolveLabel(
   mailboxId: number,
   call: CallContext,
 ): Promise<RunLabel> {
-  const { db, gmail, log } = app;
+  const { db, log } = app;
   const setting = app.config.labelId;
   const stored = await readLabel(db, mailboxId);
   if (setting === null) {
@@ -84,7 +84,7 @@ export async function resolveLabel(
     }
     return { kind: 'none' };
   }
-  const labels = await clientOf(gmail).listLabels(call);
+  const labels = await requireGmail(app).listLabels(call);
   const found = findLabel(labels, setting);
   if (found === null) {
     const error = new AppError('label_missing', missingDetail(setting, labels));
@@ -175,9 +175,4 @@ export function missingDetail(setting: string, labels: readonly GmailLabel[]): s
     `The configured label is "${setting}". ` +
     (names.length === 0 ? 'The mailbox has no labels of its own.' : `The mailbox has ${shown}${rest}.`)
   );
-}
-
-function clientOf(gmail: GmailClient | null): GmailClient {
-  if (gmail === null) throw new AppError('not_configured', 'There are no Gmail credentials.');
-  return gmail;
 }
