@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { claimUntried } from '../../shared/db/claims.ts';
-import { readHintState, recordHint } from '../../shared/db/hints.ts';
+
 import type { Lease } from '../../shared/db/lease.ts';
 import { PRIORITY } from '../../shared/db/ledger.ts';
 import {
@@ -14,11 +14,11 @@ import {
   addLiveMessages,
   changeMailbox,
   changeMessages,
+  fingerprintOf,
   hint,
   insertMailbox,
-  leasedMailbox,
-  leaseOf,
   mailboxRow,
+  quietMailbox,
 } from '../helpers/leased-mailbox.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -27,21 +27,6 @@ beforeAll(async () => {
   db = await createTestDatabase();
 });
 afterAll(async () => await db.close());
-
-const fingerprintOf = ({ mailboxId }: Lease) => `fingerprint ${mailboxId}`;
-
-/** A mailbox with known credentials after a poll: the next poll is due in a day, and the last run began a minute ago. */
-async function quietMailbox(): Promise<Lease> {
-  const lease = await leasedMailbox(db, '100');
-  await changeMailbox(
-    db,
-    lease,
-    `credential_fingerprint = '${fingerprintOf(lease)}', lease_token = null, lease_expires_at = null,
-     next_poll_at = now() + interval '86400 seconds', last_run_at = now() - interval '1 minute',
-     listed_history_id = 100, shown_history_id = 100`,
-  );
-  return lease;
-}
 
 /** The mailbox, on which all queries must agree. */
 async function read(lease: Lease): Promise<MailboxState> {
@@ -73,7 +58,7 @@ async function settingsOf({ mailboxId }: Lease): Promise<number> {
 
 describe('mailbox lookup', () => {
   test('a mailbox is found by its credentials, with the is_running flag', async () => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     const row = await mailboxRow(db, lease);
     expect(await read(lease)).toEqual({
       id: lease.mailboxId,
@@ -89,7 +74,7 @@ describe('mailbox lookup', () => {
   });
 
   test('credentials that were never used find no mailbox', async () => {
-    await quietMailbox();
+    await quietMailbox(db);
     expect(await findMailbox(db, 'unknown')).toBeNull();
     expect(await readFirstMailbox(db, 'unknown')).toMatchObject({ mailbox: null });
   });
@@ -122,7 +107,7 @@ describe('scheduled poll', () => {
     ],
     ['a backoff is over', "failure_count = 3, next_poll_at = now() - interval '1 second'"],
   ])('a scheduled poll is due when %s', async (_, set) => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await changeMailbox(db, lease, set);
     expect(await read(lease)).toMatchObject({ isPollDue: true, isPushDue: true });
   });
@@ -139,7 +124,7 @@ describe('scheduled poll', () => {
       "failure_count = 1, next_poll_at = now() + interval '1 minute', hint_history_id = 101, hint_at = now()",
     ],
   ])('a scheduled poll is not due when %s', async (_, set) => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await changeMailbox(db, lease, set);
     expect((await read(lease)).isPollDue).toBe(false);
   });
@@ -163,14 +148,14 @@ describe('scheduled poll', () => {
     ['is dead and was given up', "state = 'dead', last_attempt_at = now(), given_up_at = now()", false],
     ['is stored', "state = 'stored', resolved_at = now()", false],
   ])('a message that %s (%s) makes a scheduled poll due: %j', async (_, set, isDue) => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await addLiveMessages(db, lease, 'a');
     await changeMessages(db, lease, set);
     expect((await read(lease)).isPollDue).toBe(isDue);
   });
 
   test('a scheduled poll is due when a run ended with an open claim', async () => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await changeMailbox(
       db,
       lease,
@@ -186,7 +171,7 @@ describe('scheduled poll', () => {
     ['waits', "now() + interval '1 hour'", 'null', false],
     ['is finished', 'now()', 'now()', false],
   ])('a scheduled poll considers whether a list job %s', async (_, notBefore, finishedAt, isDue) => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await db.query(
       `insert into list_jobs (mailbox_id, purpose, query, not_before, finished_at)
        values ($1, 'backfill', '', ${notBefore}, ${finishedAt})`,
@@ -196,7 +181,7 @@ describe('scheduled poll', () => {
   });
 
   test('a scheduled poll waits for the end of a backoff, despite pending work', async () => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await addLiveMessages(db, lease, 'a');
     await db.query("insert into list_jobs (mailbox_id, purpose, query) values ($1, 'gap', '')", [
       lease.mailboxId,
@@ -207,7 +192,7 @@ describe('scheduled poll', () => {
   });
 
   test('a scheduled poll of one mailbox does not depend on work of another', async () => {
-    const [lease, other] = [await quietMailbox(), await quietMailbox()];
+    const [lease, other] = [await quietMailbox(db), await quietMailbox(db)];
     await addLiveMessages(db, other, 'a');
     await hint(db, other, '500');
     expect((await read(lease)).isPollDue).toBe(false);
@@ -223,106 +208,16 @@ describe('backoff', () => {
     ['delays a newer hint when the last run began within ten seconds', '101', '1 second', false],
     ['delays a hint that was listed', '100', '11 seconds', false],
   ])('a backoff %s', async (_, historyId, ago, isPushDue) => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await hint(db, lease, historyId);
     await changeMailbox(db, lease, `${backingOff}, last_run_at = now() - interval '${ago}'`);
     expect(await read(lease)).toMatchObject({ isPushDue, isPollDue: false });
   });
 
   test('a newer hint may ignore the backoff before the first run', async () => {
-    const lease = await quietMailbox();
+    const lease = await quietMailbox(db);
     await hint(db, lease, '101');
     await changeMailbox(db, lease, `${backingOff}, last_run_at = null`);
     expect((await read(lease)).isPushDue).toBe(true);
-  });
-});
-
-describe('recordHint', () => {
-  test('a first or newer hint is the newest, even beyond 2^53', async () => {
-    const lease = await quietMailbox();
-    expect(await hint(db, lease, '9007199254740992')).toEqual({
-      mailboxId: lease.mailboxId,
-      isNewest: true,
-      isUnseen: true,
-      owner: 'first',
-    });
-    await changeMailbox(db, lease, "hint_at = now() - interval '1 hour'");
-    expect(await hint(db, lease, '9007199254740993')).toMatchObject({ isNewest: true });
-    const { rows } = await db.query(
-      "select hint_history_id from mailboxes where id = $1 and hint_at > now() - interval '1 minute'",
-      [lease.mailboxId],
-    );
-    expect(rows).toEqual([{ hint_history_id: '9007199254740993' }]);
-  });
-
-  test.each(['120', '119'])(
-    'a hint of %s after one of 120 changes only the time of the last push',
-    async (historyId) => {
-      const lease = await quietMailbox();
-      await hint(db, lease, '120');
-      await changeMailbox(
-        db,
-        lease,
-        "hint_at = now() - interval '1 hour', pushed_at = now() - interval '1 hour'",
-      );
-      const before = await mailboxRow(db, lease);
-      expect(await hint(db, lease, historyId)).toMatchObject({ isNewest: false });
-      const after = await mailboxRow(db, lease);
-      expect(after).toEqual({ ...before, pushed_at: after.pushed_at });
-      expect(after.pushed_at.getTime()).toBeGreaterThan(before.pushed_at.getTime());
-    },
-  );
-
-  test('a hint is unseen until a listing has shown it', async () => {
-    const lease = await quietMailbox();
-    await changeMailbox(db, lease, 'listed_history_id = 120, shown_history_id = 110');
-    expect(await hint(db, lease, '105')).toMatchObject({ isUnseen: false });
-    expect(await hint(db, lease, '115')).toMatchObject({ isNewest: true, isUnseen: true });
-    await changeMailbox(db, lease, 'shown_history_id = 115');
-    expect(await hint(db, lease, '115')).toMatchObject({ isNewest: false, isUnseen: false });
-    expect(await hint(db, lease, '121')).toMatchObject({ isUnseen: true });
-  });
-
-  test('a hint is stored for an address in any letter case, but not for an unknown address', async () => {
-    const lease = await quietMailbox();
-    const { email_address: emailAddress } = await mailboxRow(db, lease);
-    const pushed = { emailAddress: emailAddress.toUpperCase(), historyId: '120' };
-    expect(await recordHint(db, pushed)).toMatchObject({ mailboxId: lease.mailboxId });
-    expect(await recordHint(db, { ...pushed, emailAddress: 'unknown@example.com' })).toBeNull();
-  });
-
-  test('readHintState reports a hint as newest until a newer one is stored', async () => {
-    const lease = await quietMailbox();
-    const { mailboxId } = lease;
-    expect(await readHintState(db, mailboxId, '120')).toMatchObject({ isNewest: true });
-    await hint(db, lease, '120');
-    expect(await readHintState(db, mailboxId, '120')).toMatchObject({ isNewest: true });
-    expect(await readHintState(db, mailboxId, '119')).toMatchObject({ isNewest: false });
-    expect(await readHintState(db, leaseOf(0).mailboxId, '120')).toMatchObject({ isNewest: false });
-  });
-
-  test('concurrent pushes store the newest hint and report it as the newest', async () => {
-    const lease = await quietMailbox();
-    const recorded = await Promise.all(
-      Array.from({ length: 16 }, async (_, n) => await hint(db, lease, `${200 + ((n * 5) % 16)}`)),
-    );
-    expect((await mailboxRow(db, lease)).hint_history_id).toBe('215');
-    // The fourth push announced 215.
-    expect(recorded[3]).toMatchObject({ isNewest: true });
-  });
-
-  test('a hint is stored while a long transaction holds the key share lock of the mailbox, as a store does', async () => {
-    const lease = await quietMailbox();
-    const { email_address: emailAddress } = await mailboxRow(db, lease);
-    await db.transaction(async (long) => {
-      await long.query('select 1 from mailboxes where id = $1::integer for key share', [lease.mailboxId]);
-      await db.transaction(async (push) => {
-        await push.query("set local lock_timeout = '1s'");
-        expect(await recordHint(push, { emailAddress, historyId: '120' })).toMatchObject({ isNewest: true });
-      });
-      // The long transaction has not ended.
-      await long.query('select 1');
-    });
-    expect((await mailboxRow(db, lease)).hint_history_id).toBe('120');
   });
 });

@@ -133,3 +133,18 @@ export async function hint(db: Database, lease: Lease, historyId: string) {
   const { email_address: emailAddress } = await mailboxRow(db, lease);
   return await recordHint(db, { emailAddress, historyId });
 }
+
+export const fingerprintOf = ({ mailboxId }: Lease) => `fingerprint ${mailboxId}`;
+
+/** A mailbox with known credentials after a poll: the next poll is due in a day, and the last run began a minute ago. */
+export async function quietMailbox(db: Database): Promise<Lease> {
+  const lease = await leasedMailbox(db, '100');
+  await changeMailbox(
+    db,
+    lease,
+    `credential_fingerprint = '${fingerprintOf(lease)}', lease_token = null, lease_expires_at = null,
+     next_poll_at = now() + interval '86400 seconds', last_run_at = now() - interval '1 minute',
+     listed_history_id = 100, shown_history_id = 100`,
+  );
+  return lease;
+}
