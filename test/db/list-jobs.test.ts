@@ -1,9 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import {
-  planBackfill,
-  readBackfillOutcome,
-  readBackfillProgress,
-} from '../../commands/backfill/backfills.ts';
+import { planBackfill, readBackfillProgress } from '../../commands/backfill/backfills.ts';
 import { findRejectedListings } from '../../shared/control/status/rejected-listings.ts';
 import type { Lease } from '../../shared/db/lease.ts';
 import { enterListPage, findNextListJob, rejectListJob, restartListJob } from '../../shared/db/list-jobs.ts';
@@ -11,7 +7,6 @@ import {
   ageListings,
   insertLeasedMailbox,
   insertListJob,
-  insertMessage,
   loseLease,
   readMessage,
 } from '../helpers/listing-rows.ts';
@@ -198,52 +193,5 @@ describe('rejected list jobs', () => {
     await ageListings(db, lease, 10);
     expect(await enter(lease, ['a'], null, 90)).toBe(1);
     expect(await jobs(lease)).toMatchObject([{ error_code: null, finished_at: expect.any(Date) }]);
-  });
-});
-
-describe('backfills', () => {
-  test('a repeated backfill continues the open one, even when several calls are concurrent', async () => {
-    const { mailboxId } = await insertLeasedMailbox(db);
-    const asked = await Promise.all(
-      Array.from({ length: 6 }, async () => await planBackfill(db, mailboxId, 'in:inbox')),
-    );
-    expect(new Set(asked.map(({ id }) => id)).size).toBe(1);
-    expect(asked.filter(({ isNew }) => isNew)).toHaveLength(1);
-    expect(await planBackfill(db, mailboxId, 'in:sent')).toMatchObject({ isNew: true });
-  });
-
-  test('a backfill counts messages that are due, waiting and in each final state', async () => {
-    const lease = await insertLeasedMailbox(db);
-    const { id } = await planBackfill(db, lease.mailboxId, 'in:inbox');
-    await enter(lease, ['due', 'waits', 'stored', 'draft', 'gone', 'dead'], null);
-    const set = async (message: string, columns: string) =>
-      await db.query(`update email_ledger set ${columns} where mailbox_id = $1 and gmail_message_id = $2`, [
-        lease.mailboxId,
-        message,
-      ]);
-    await set('waits', "next_attempt_at = now() + interval '1 minute'");
-    await set('stored', "state = 'stored', resolved_at = clock_timestamp()");
-    await set('draft', "state = 'ignored', ignored_rule = 'draft', resolved_at = clock_timestamp()");
-    await set('gone', "state = 'gone', resolved_at = clock_timestamp()");
-    await set('dead', "state = 'dead', resolved_at = clock_timestamp()");
-    await insertMessage(db, lease, 'earlier', {
-      state: 'stored',
-      source: 'backfill',
-      resolvedSecondsAgo: 3_600,
-    });
-    expect(await readBackfillProgress(db, id)).toEqual({
-      isListed: true,
-      listedCount: 6,
-      newCount: 6,
-      rejection: null,
-      dueCount: 1,
-      waitingCount: 1,
-    });
-    expect(await readBackfillOutcome(db, id)).toEqual({
-      storedCount: 1,
-      goneCount: 1,
-      deadCount: 1,
-      ignoredCounts: new Map([['draft', 1]]),
-    });
   });
 });
