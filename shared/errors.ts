@@ -96,6 +96,7 @@ export function titleFor(code: string | null): string | null {
 const DATABASE_CODES: readonly string[] = [
   'database_unavailable',
   'database_denied',
+  'database_credentials_missing',
   'database_login_failed',
   'schema_outdated',
   'schema_incompatible',
