@@ -29,12 +29,12 @@ const ROOT = join(import.meta.dirname, '..');
 const DIST = join(ROOT, 'dist');
 
 /**
- * The image is built for the target `main`, and APP_FUNCTION names the function that an instance serves. Without
- * FUNCTION_TARGET, as on a developer's machine, only the framework knows the target. All functions are then loaded, each with
- * its own context and connection pool.
+ * The image is built for the target `main`, and APP_FUNCTION names the function that an instance serves. The framework takes
+ * the target from `--target` before FUNCTION_TARGET. An unknown target loads all functions, and the framework reports it.
  */
 const ENTRY = `const files = ${JSON.stringify(Object.fromEntries(TARGETS.map((target) => [target, fileOf(target)])))};
-const { APP_FUNCTION: app, FUNCTION_TARGET: target } = process.env;
+const { APP_FUNCTION: app, FUNCTION_TARGET } = process.env;
+const [, target = FUNCTION_TARGET] = / --target[= ](\\S+)/.exec(process.argv.join(' ')) ?? [];
 if (!Object.hasOwn(files, app) && (target === '${MAIN}' || app)) {
   console.error(\`APP_FUNCTION must name the function to serve: \${Object.keys(files).join(', ')}. It is \${app ? JSON.stringify(app) : 'not set'}.\`);
   process.exit(1);

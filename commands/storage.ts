@@ -58,6 +58,7 @@ await runCommand(USAGE, async () => {
   if (verb !== 'move' && verb !== 'verify' && verb !== 'collect')
     throw invalidArgument('The argument', verb, 'move, verify or collect');
   if (verb !== 'move' && flags.to !== undefined) throw new UsageError('--to needs move.');
+  if (verb === 'collect' && flags.list !== undefined) throw new UsageError('--list needs verify or move.');
   if (verb !== 'collect' && flags.unknown) throw new UsageError('--unknown needs collect.');
   const to = verb === 'move' ? targetOf(flags.to) : null;
   const listed = flags.list === undefined ? MAX_LISTED : wholeNumber('--list', flags.list);

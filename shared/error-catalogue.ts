@@ -379,6 +379,13 @@ export const ERRORS = {
     'In a deployment, call again after a minute: the function calls migrate, which grants each account its tables. DB_USER ' +
       'must be one of the accounts in DB_ACCOUNTS, and migrate must run as the owner of the tables. No email is lost.',
   ),
+  database_credentials_missing: entry(
+    'This process has no valid Google credentials for Cloud SQL',
+    'later',
+    503,
+    'ERROR',
+    `${LOGIN} No email is lost.`,
+  ),
   database_login_failed: entry(
     'PostgreSQL rejected the login',
     'later',

@@ -101,6 +101,7 @@ export function isOutOfTime(code: string): boolean {
 const DATABASE_CODES: readonly string[] = [
   'database_unavailable',
   'database_denied',
+  'database_credentials_missing',
   'database_login_failed',
   'schema_outdated',
   'schema_incompatible',

@@ -44,7 +44,7 @@ export function assertParameters(
   if (unknown === undefined) return;
   throw new AppError(
     'bad_request',
-    `${JSON.stringify(unknown.slice(0, 40))} is not a parameter of ${functionName}. Valid parameters: ${names.join(', ')}.`,
+    `${JSON.stringify(unknown.slice(0, 40))} is not a parameter of ${functionName}. Valid parameters: ${names.join(', ') || 'none'}.`,
   );
 }
 

@@ -55,6 +55,7 @@ const EXPECTED: Record<ErrorCode, readonly [status: number, retry: 'later' | 'ne
   history_expired: [503, 'never', 'ERROR'],
   database_unavailable: [503, 'later', 'ERROR'],
   database_denied: [503, 'later', 'ERROR'],
+  database_credentials_missing: [503, 'later', 'ERROR'],
   database_login_failed: [503, 'later', 'ERROR'],
   migration_running: [503, 'later', 'WARNING'],
   schema_outdated: [503, 'never', 'ERROR'],

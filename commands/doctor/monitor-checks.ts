@@ -24,8 +24,8 @@ export function checkScheduler(
     return skip(name, 'SCHEDULER_JOB is not set: start and stop set only the is_running flag');
   if (scheduler.error !== null) {
     const { detail, remediation, code } = scheduler.error;
-    // Without permission to read the job, its state is unknown.
-    return code === 'scheduler_denied'
+    // Without a permission or a login to read the job, its state is unknown.
+    return code === 'scheduler_denied' || code === 'google_credentials_missing'
       ? warn(name, `could not be checked: ${detail ?? code}`, remediation)
       : fail(name, detail ?? code, remediation);
   }
@@ -38,7 +38,9 @@ export function checkScheduler(
   const text = `${scheduler.state}, and the monitor is ${isRunning ? 'on' : 'off'}`;
   if (scheduler.agrees === true) return ok(name, `${text}, schedule ${scheduler.schedule}`);
   const isBroken = scheduler.state === 'disabled' || scheduler.state === 'update_failed';
-  const agree = `Call POST ${isRunning ? 'start' : 'stop'}, which makes them agree.`;
+  const agree = isRunning
+    ? 'Call POST start, which makes them agree.'
+    : 'Call POST stop, which pauses the job, or POST start, which fetches email again.';
   return fail(
     name,
     text,

@@ -6,6 +6,13 @@ import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { normalizedAddress } from '../../shared/mailbox-confirmation.ts';
 import { quoted } from './terminal.ts';
 
+type Options = NonNullable<ParseArgsConfig['options']>;
+/** A token that is no option has no name. */
+interface Token {
+  readonly index: number;
+  readonly name?: string;
+}
+
 /** The operator's arguments are wrong. The message names the argument and the reason. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
@@ -13,35 +20,26 @@ export class UsageError extends Error {
 
 /**
  * @param args those of this process unless given
- * @throws {UsageError} for an unknown option, a positional argument, or an option without its value
+ * @throws {UsageError} for an unknown option, a positional argument, an option without its value, or two values of one
  */
-export function readFlags<T extends NonNullable<ParseArgsConfig['options']>>(
-  options: T,
-  args: readonly string[] = process.argv.slice(2),
-) {
-  try {
-    return parseArgs({ args: [...args], options }).values;
-  } catch (error) {
-    throw new UsageError(parseErrorText(error));
-  }
+export function readFlags<T extends Options>(options: T, args: readonly string[] = process.argv.slice(2)) {
+  return checked(options, () => parseArgs({ args: [...args], options, tokens: true })).values;
 }
 
 /**
  * For a command with verbs and names.
  *
  * @returns the options, and the words that are none
- * @throws {UsageError} for an unknown option, or an option without its value
+ * @throws {UsageError} for an unknown option, an option without its value, or two values of one
  */
-export function readArguments<T extends NonNullable<ParseArgsConfig['options']>>(
+export function readArguments<T extends Options>(
   options: T,
   args: readonly string[] = process.argv.slice(2),
 ) {
-  try {
-    const { positionals, values } = parseArgs({ args: [...args], options, allowPositionals: true });
-    return { flags: values, words: positionals };
-  } catch (error) {
-    throw new UsageError(parseErrorText(error));
-  }
+  const { positionals, values } = checked(options, () =>
+    parseArgs({ args: [...args], options, tokens: true, allowPositionals: true }),
+  );
+  return { flags: values, words: positionals };
 }
 
 /** @param expected `a whole number from 1` */
@@ -61,6 +59,23 @@ export function emailAddress(name: string, text: string): string {
   const address = normalizedAddress(text);
   if (address === null) throw invalidArgument(name, text, 'an email address');
   return address;
+}
+
+/** Of two values, Node takes the last one. An operator who gives two expects both. */
+function checked<T extends { readonly tokens: readonly Token[] }>(options: Options, parse: () => T): T {
+  let parsed: T;
+  try {
+    parsed = parse();
+  } catch (error) {
+    throw new UsageError(parseErrorText(error));
+  }
+  const names = parsed.tokens.flatMap(({ name }) => name ?? []);
+  const repeated = names.find((name, at) => {
+    const isSingle = options[name]?.type === 'string' && options[name].multiple !== true;
+    return isSingle && names.indexOf(name) < at;
+  });
+  if (repeated === undefined) return parsed;
+  throw new UsageError(`--${repeated} is given more than once.`);
 }
 
 function parseErrorText(error: unknown): string {

@@ -1,5 +1,6 @@
 /** Maps errors of Google's Cloud Storage client to AppError codes. */
 import { AppError } from '../errors.ts';
+import { credentialsProblem } from '../google/credentials-problem.ts';
 
 const CONNECTION_CODES: readonly unknown[] = [
   'ECONNRESET',
@@ -28,24 +29,18 @@ export function isRepeatable(error: unknown): boolean {
 /** Google's messages name the account, the permission, the bucket and the object, whose name is a hash. */
 export function toBucketError(error: unknown, bucket: string): AppError {
   if (error instanceof AppError) return error;
+  const problem = credentialsProblem(error);
+  if (problem !== null) return new AppError('bucket_credentials_missing', `Bucket ${bucket}: ${problem}.`);
   const status = statusOf(error);
   const message = (error instanceof Error ? error.message : typeof error)
     .replaceAll(/\s+/g, ' ')
     .slice(0, MAX_DETAIL);
-  if (/^Could not load the default credentials/.test(message))
-    return credentialsMissing(bucket, 'this machine has no Google credentials', error);
-  if (/invalid_grant/.test(message))
-    return credentialsMissing(bucket, 'Google rejected the credentials of this machine', error);
   const isDenied = status !== null && status < 500 && !PASSING_STATUSES.includes(status);
   // The client keeps only the message of an error of IAM Credentials.
   if (error instanceof Error && error.name === 'SigningError' && /permission|denied|disabled/i.test(message))
     return new AppError('url_signing_denied', message, { cause: error });
   const detail = `Bucket ${bucket}: ${status === null ? '' : `${status} `}${message}`;
   return new AppError(isDenied ? 'bucket_denied' : 'bucket_unavailable', detail, { cause: error });
-}
-
-function credentialsMissing(bucket: string, what: string, cause: unknown): AppError {
-  return new AppError('bucket_credentials_missing', `Bucket ${bucket}: ${what}.`, { cause });
 }
 
 function property(error: unknown, name: string): unknown {

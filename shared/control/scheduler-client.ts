@@ -4,7 +4,6 @@
  * channel stays open on a frozen instance.
  */
 import type { CloudSchedulerClient } from '@google-cloud/scheduler';
-import { AppError } from '../errors.ts';
 
 /** @returns the client, loaded once. Call it for each use: a failed load is not cached. */
 export type ClientSource = () => Promise<CloudSchedulerClient>;
@@ -23,9 +22,5 @@ export function lazyClient(emulatorHost: string | null): ClientSource {
 
 async function loadClient(emulatorHost: string | null): Promise<CloudSchedulerClient> {
   const { emulatorClient, realClient } = await import('../google/scheduler.ts');
-  if (emulatorHost !== null) return emulatorClient(emulatorHost);
-  return await realClient().catch((cause: unknown) => {
-    const detail = 'No Google credentials on this machine (application default credentials).';
-    throw new AppError('scheduler_denied', detail, { cause });
-  });
+  return emulatorHost === null ? await realClient() : emulatorClient(emulatorHost);
 }

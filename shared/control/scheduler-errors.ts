@@ -4,6 +4,7 @@
  * Codes are google.rpc.Code: https://github.com/googleapis/googleapis/blob/master/google/rpc/code.proto
  */
 import { AppError, type ErrorCode } from '../errors.ts';
+import { credentialsProblem } from '../google/credentials-problem.ts';
 import { rpcCode } from '../google/rpc-code.ts';
 
 export const NOT_FOUND = 5;
@@ -23,6 +24,10 @@ const ERROR_BY_RPC_CODE: Readonly<Record<number, ErrorCode>> = {
  */
 export function toSchedulerError(error: unknown, action: string): AppError {
   if (error instanceof AppError) return error;
+  // Before its code: the client reports rejected credentials as an invalid argument.
+  const problem = credentialsProblem(error);
+  // Without a cause, whose message may quote a credential file.
+  if (problem !== null) return new AppError('google_credentials_missing', `${action}: ${problem}.`);
   const code = rpcCode(error);
   const errorCode = (code === null ? null : ERROR_BY_RPC_CODE[code]) ?? 'scheduler_unavailable';
   // Google's messages name the permission and the resource. Messages of other layers may quote what was sent.

@@ -45,16 +45,20 @@ export interface SchedulerJobState {
 }
 
 export interface SchedulerJob {
-  /** A missing job is a state, not an error. @throws {AppError} scheduler_unavailable, scheduler_denied */
+  /**
+   * A missing job is a state, not an error.
+   *
+   * @throws {AppError} scheduler_unavailable, scheduler_denied, google_credentials_missing
+   */
   read(): Promise<SchedulerJobState>;
   /**
    * @returns the state afterwards: `paused`, or an unchanged `disabled` or `update_failed`, in which the job does not run
-   * @throws {AppError} scheduler_unavailable, scheduler_denied, scheduler_job_missing
+   * @throws {AppError} scheduler_unavailable, scheduler_denied, scheduler_job_missing, google_credentials_missing
    */
   pause(): Promise<SchedulerJobState>;
   /**
    * @returns the state afterwards: `enabled`, or an unchanged `disabled` or `update_failed`, which a resume cannot repair
-   * @throws {AppError} scheduler_unavailable, scheduler_denied, scheduler_job_missing
+   * @throws {AppError} scheduler_unavailable, scheduler_denied, scheduler_job_missing, google_credentials_missing
    */
   resume(): Promise<SchedulerJobState>;
 }

@@ -7,11 +7,12 @@ import type { ClientConfig } from 'pg';
 import type { DatabaseTarget } from '../config.ts';
 import { AppError } from '../errors.ts';
 import type { GoogleAuth } from '../google/auth.ts';
+import { credentialsProblem } from '../google/credentials-problem.ts';
 import { withTimeout } from '../timeout.ts';
 
 type CloudSqlTarget = Extract<DatabaseTarget, { readonly kind: 'cloud_sql' }>;
 
-/** @throws {AppError} database_unavailable when the Cloud SQL Admin API does not describe the instance */
+/** @throws {AppError} database_credentials_missing, or database_unavailable when the Cloud SQL Admin API does not describe the instance */
 export async function connectionTo(target: DatabaseTarget): Promise<ClientConfig> {
   if (target.kind === 'url') return { connectionString: target.url };
   const { database, user } = target;
@@ -27,7 +28,9 @@ let auth: GoogleAuth | undefined;
 async function iamLoginToken(): Promise<string> {
   const google = await import('../google/auth.ts');
   auth ??= new google.GoogleAuth({ scopes: ['https://www.googleapis.com/auth/sqlservice.login'] });
-  const token = await auth.getAccessToken();
+  const token = await auth.getAccessToken().catch((error: unknown) => {
+    throw credentialsError('The IAM login to Cloud SQL', error) ?? error;
+  });
   if (!token) throw new AppError('database_unavailable', 'No access token for the IAM login to Cloud SQL.');
   return token;
 }
@@ -57,11 +60,19 @@ async function privateStreams({ apiRootUrl, instance }: CloudSqlTarget): Promise
   } catch (error) {
     // It caches a failure, and would return it once more.
     if (error !== late) connector = undefined;
+    const what = `The Cloud SQL connector for ${instance}`;
     const reason = error instanceof Error ? error.message.slice(0, 200) : 'unknown error';
-    throw new AppError('database_unavailable', `The Cloud SQL connector for ${instance}: ${reason}.`, {
-      cause: error,
-    });
+    throw (
+      credentialsError(what, error) ??
+      new AppError('database_unavailable', `${what}: ${reason}.`, { cause: error })
+    );
   }
+}
+
+/** Null when the cause is not the credentials of this process. */
+function credentialsError(what: string, error: unknown): AppError | null {
+  const problem = credentialsProblem(error);
+  return problem === null ? null : new AppError('database_credentials_missing', `${what}: ${problem}.`);
 }
 
 /**

@@ -2,6 +2,7 @@
 
 import { AppError } from '../errors.ts';
 import type { GoogleAuth } from '../google/auth.ts';
+import { credentialsProblem } from '../google/credentials-problem.ts';
 import { type FailedAnswer, noAnswer } from './gmail-error.ts';
 import { loadGoogleLibrary, REQUEST_OPTIONS, rootCause } from './google-library.ts';
 
@@ -68,9 +69,9 @@ export async function ownAuthorization(url: string): Promise<Record<string, stri
 
 /** The library's error is not kept, because it contains the request. */
 function toCredentialsError(error: unknown): AppError {
+  const problem = credentialsProblem(error);
+  if (problem !== null) return new AppError('google_credentials_missing', `Google credentials: ${problem}.`);
   const status = error instanceof Error && 'status' in error ? Number(error.status) : 0;
-  if (error instanceof Error && /^Could not load the default credentials/.test(error.message))
-    return new AppError('google_credentials_missing', 'Google credentials: this machine has none.');
   if (status === 400 || status === 401)
     return new AppError('google_credentials_missing', `Google credentials: rejected with ${status}.`);
   return noAnswer('Google credentials', status > 0 ? `${status}` : 'no answer', rootCause(error));

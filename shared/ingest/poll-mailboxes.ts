@@ -31,7 +31,7 @@ export interface PollReport extends Omit<IngestReport, 'outcome'> {
   readonly mailboxes: InPlaceReport['mailboxes'] | null;
 }
 
-/** @throws {AppError} database errors, work_topic_denied, work_topic_unavailable */
+/** @throws {AppError} database errors, work_topic_denied, work_topic_unavailable, google_credentials_missing */
 export async function pollMailboxes(
   contexts: MailboxContexts,
   request: IngestRequest,

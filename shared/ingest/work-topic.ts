@@ -30,7 +30,7 @@ export class WorkTopic {
     this.#topic = new PubSubTopic({ name, emulatorHost, maxBatch: MAX_BATCH, errors });
   }
 
-  /** @throws {AppError} work_topic_denied, work_topic_unavailable; some messages may have been published */
+  /** @throws {AppError} work_topic_denied, work_topic_unavailable, google_credentials_missing; some messages may have been published */
   async publish(mailboxes: readonly DueMailbox[], trigger: Work['trigger']): Promise<void> {
     if (mailboxes.length === 0) return;
     const { error } = await this.#topic.publish(

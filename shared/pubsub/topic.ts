@@ -1,6 +1,7 @@
 /** A topic of Pub/Sub. Google's client is loaded at the first publish. */
 import type { Topic } from '@google-cloud/pubsub';
 import { AppError, type ErrorCode } from '../errors.ts';
+import { credentialsProblem } from '../google/credentials-problem.ts';
 import { rpcCode } from '../google/rpc-code.ts';
 import { withTimeout } from '../timeout.ts';
 
@@ -85,6 +86,10 @@ export class PubSubTopic {
 
   /** Google's messages name the topic and the permission, never what was sent. */
   #toError(error: unknown): AppError {
+    // Before its code: the client reports rejected credentials as an invalid argument.
+    const problem = credentialsProblem(error);
+    if (problem !== null)
+      return new AppError('google_credentials_missing', `${this.#options.name}: ${problem}.`);
     const { denied, unavailable } = this.#options.errors;
     const code = OPERATOR_CODES.includes(rpcCode(error)) ? denied : unavailable;
     return new AppError(code, error instanceof Error ? error.message : typeof error, { cause: error });

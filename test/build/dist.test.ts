@@ -229,10 +229,13 @@ describe('the target main', () => {
   });
 
   it.each([
-    ['is not set', {}],
-    ['names no function', { APP_FUNCTION: 'toString' }],
-  ])('exits with the valid names when APP_FUNCTION %s', async (_case, env) => {
-    const { code, output } = await serveUntilExit(dist.folder, 'main', { DATABASE_URL: db.url, ...env });
+    ['is not set', 'main', {}, []],
+    ['names no function', 'main', { APP_FUNCTION: 'toString' }, []],
+    ['is not set, with --target=main', null, {}, ['--source=.', '--target=main']],
+    ['is not set, with --target main', null, {}, ['--source=.', '--target', 'main']],
+  ])('exits with the valid names when APP_FUNCTION %s', async (_case, target, given, args) => {
+    const env = { DATABASE_URL: db.url, ...given };
+    const { code, output } = await serveUntilExit(dist.folder, target, env, args);
     expect(code).toBe(1);
     expect(output).toMatch(
       /^APP_FUNCTION must name the function to serve: poll, gmailPush, ingestMailbox, status, start, stop, pollNow, console, attachmentUrl, migrate\./m,

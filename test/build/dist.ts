@@ -119,10 +119,11 @@ async function listening(port: number, child: ChildProcess): Promise<void> {
 /** For a function that is expected to exit at its start. */
 export async function serveUntilExit(
   folder: string,
-  target: string,
+  target: string | null,
   env: Environment,
+  args: readonly string[] = [],
 ): Promise<{ code: number | null; output: string }> {
-  const child = start(folder, target, { ...env, PORT: String(await freePort()) });
+  const child = start(folder, target, { ...env, PORT: String(await freePort()) }, args);
   const output: string[] = [];
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (piece: Buffer) => output.push(piece.toString()));

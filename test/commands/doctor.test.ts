@@ -323,6 +323,28 @@ describe('scheduler checks of the doctor', () => {
     });
   });
 
+  it('gives the choice while the monitor is stopped but its job is enabled', async () => {
+    await startSystem();
+    await system.call('stop');
+    scheduler.scheduler.resume(JOB);
+    expect((await check()).findings.find((result) => result.name === 'scheduler_job')).toMatchObject({
+      state: 'fail',
+      remediation: expect.stringMatching(/POST stop.*POST start/),
+    });
+  });
+
+  it('warns and asks for a login when it cannot read the job without Google credentials', async () => {
+    await startSystem();
+    vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '/nonexistent/key.json');
+    expectProblems(await check({ CLOUD_SCHEDULER_EMULATOR_HOST: '' }), {
+      scheduler_job: [
+        'warn',
+        /could not be checked: Reading/,
+        /^On your machine.*gcloud auth application-default login/,
+      ],
+    });
+  });
+
   it('reports a job that does not exist', async () => {
     await startSystem();
     expectProblems(await check({ SCHEDULER_JOB: `${JOB}-of-another` }), {

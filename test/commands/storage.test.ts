@@ -225,6 +225,7 @@ describe('npm run storage', () => {
     [['move', '--to', 'disk'], 'bucket or database'],
     [['verify', '--to', 'bucket'], '--to needs move'],
     [['verify', '--unknown'], '--unknown needs collect'],
+    [['collect', '--list', '3'], '--list needs verify or move'],
   ])('explains wrong arguments: %j', async (args, text) => {
     const { code, output } = await storage(...args);
     expect([code, output]).toEqual([1, expect.stringContaining(text)]);

@@ -76,12 +76,14 @@ describe('a permanent error', () => {
     expect(google?.calls).toHaveLength(1);
   });
 
-  it('throws scheduler_denied when the machine has no Google credentials, without ending the process', async () => {
+  it('asks for a login when the machine has no Google credentials, without ending the process', async () => {
     // No key file and no metadata server, as on a laptop without a login.
     vi.stubEnv('GOOGLE_APPLICATION_CREDENTIALS', '/nonexistent/key.json');
     vi.stubEnv('METADATA_SERVER_DETECTION', 'none');
     await expect(createSchedulerJob({ job: NAME, emulatorHost: null }).read()).rejects.toMatchObject({
-      code: 'scheduler_denied',
+      code: 'google_credentials_missing',
+      retry: 'never',
+      remediation: expect.stringContaining('gcloud auth application-default login'),
       message: expect.stringContaining('application default credentials'),
     });
   });

@@ -176,12 +176,39 @@ describe('a job that was changed by gcloud', () => {
     expect((await system.call('status')).json).toMatchObject({
       scheduler: { state: 'enabled', agrees: false },
       advice: [
-        'The monitor is off, but its scheduler job is enabled. POST stop.',
-        expect.stringContaining('stopped'),
+        'The monitor is stopped, but its scheduler job is enabled: it still calls poll, which does nothing. ' +
+          'Stop pauses the job; start fetches email again. POST stop, or POST start.',
       ],
     });
-    expect((await system.call('stop')).json.scheduler.agrees).toBe(true);
+    expect((await system.call('stop')).json).toMatchObject({
+      scheduler: { agrees: true },
+      advice: [expect.stringMatching(/^The monitor is stopped\./)],
+    });
   });
+});
+
+describe('an unknown query parameter', () => {
+  it.each([
+    ['status', 'GET', 'mailbox'],
+    ['status', 'HEAD', 'mailbox'],
+    ['start', 'POST', 'new_mailbox, renamed_from'],
+    ['stop', 'POST', 'none'],
+    ['pollNow', 'POST', 'mailbox, retry, reconcile'],
+  ] as const)(
+    '%s answers %s with 400 and the valid parameters, and changes nothing',
+    async (target, method, valid) => {
+      await system.turnOn();
+      const { json, status } = await system.call(target, { method, query: { mailboxes: 'x' } });
+      expect(status).toBe(400);
+      expect(json).toMatchObject({
+        code: 'bad_request',
+        detail: expect.stringMatching(
+          new RegExp(`^"mailboxes" is not a parameter of \\S+\\. Valid parameters: ${valid}\\.$`),
+        ),
+      });
+      expect(await readFlag()).toBe(true);
+    },
+  );
 });
 
 it('start and stop each write one log line that names the change', async () => {

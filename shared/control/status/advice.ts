@@ -55,21 +55,24 @@ export interface AdviceFacts {
 
 export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): AdviceItem[] {
   const { config, mailboxes, now } = facts;
-  const { is_running: isRunning } = status;
+  const { is_running: isRunning, scheduler } = status;
   const ofConsumers = status.consumers.flatMap((consumer) => consumerAdvice(consumer, facts));
   if (status.mailbox_count === 0) return [...credentialAdvice(config), ...ofConsumers];
   const fetched = mailboxes.filter(isFetched);
   const namesAddress = status.mailbox_count > 1;
   const about = (found: readonly Found[]) => combine(found, namesAddress);
+  // The advice about a paused job names the cause.
+  const isJobPaused = scheduler?.state === 'paused';
+  const gaps = facts.pollingGaps.filter(({ gap }) => !(isJobPaused && gap.kind === 'no_run_begins'));
   const items = [
     ...(facts.hasCredentials || config.credentialProblems.length === 0 ? [] : credentialAdvice(config)),
     facts.isFirstUnidentified ? errorAdvice(facts.lastErrorCode, status.last_error) : null,
     ...about(fetched.flatMap(lastErrorAdvice)),
     ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now))),
     schedulerAdvice(status),
-    ...(isRunning
-      ? about(facts.pollingGaps.map(({ address, gap }) => pollingAdvice(address, gap)))
-      : [STOPPED]),
+    ...(isRunning ? about(gaps.map(({ address, gap }) => pollingAdvice(address, gap))) : []),
+    // The advice about an enabled job also says that the monitor is stopped.
+    isRunning || scheduler?.state === 'enabled' ? null : STOPPED,
     isRunning ? pausedAdvice(mailboxes) : null,
     ...about(mailboxes.flatMap(failingAdvice)),
     ...about(mailboxes.flatMap((mailbox) => unpublishedAdvice(mailbox, now))),
@@ -147,11 +150,17 @@ function schedulerAdvice({ scheduler, is_running: isRunning }: StatusWithoutAdvi
       `The scheduler job does not run (state ${state}), and start cannot resume it. Run \`terraform apply\`.`,
     );
   if (agrees === true) return null;
-  return advise(
-    'scheduler_job_disagrees',
-    `The monitor is ${isRunning ? 'on' : 'off'}, but its scheduler job is ${state}.`,
-    isRunning ? 'start' : 'stop',
-  );
+  const code = 'scheduler_job_disagrees';
+  if (isRunning) return advise(code, `The monitor is on, but its scheduler job is ${state}.`, 'start');
+  return {
+    ...advise(
+      code,
+      'The monitor is stopped, but its scheduler job is enabled: it still calls poll, which does nothing. Stop pauses the ' +
+        'job; start fetches email again.',
+      'stop',
+    ),
+    command: 'POST stop, or POST start.',
+  };
 }
 
 function consumerAdvice(consumer: ConsumerStatus, { config, now }: AdviceFacts): AdviceItem[] {

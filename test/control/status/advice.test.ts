@@ -213,6 +213,28 @@ describe('the action of an advice', () => {
       expect(first).toMatchObject({ code: 'scheduler_job_disagrees', action });
     },
   );
+
+  it('gives the choice in one advice while the monitor is stopped but its job is enabled', () => {
+    const stopped = { is_running: false, scheduler: scheduler({ agrees: false }) };
+    expect(items(stopped)).toHaveLength(1);
+    expect(items(stopped)[0]?.text).not.toContain('POST');
+    expect(advise(stopped)[0]).toMatch(
+      /^The monitor is stopped.*job is enabled.*does nothing\..*POST stop, or POST start\.$/,
+    );
+  });
+
+  it('advises only start while the job is paused, because that is why no run begins', () => {
+    const paused = {
+      state: 'not_polling',
+      scheduler: scheduler({ state: 'paused', agrees: false }),
+    } as const;
+    expect(items(paused)).toMatchObject([{ code: 'scheduler_job_disagrees', action: 'start' }]);
+    const gap: PollingGap = { kind: 'no_run_ends', since: hoursAgo(2) };
+    expect(items(paused, null, gap).map((item) => item.code)).toEqual([
+      'scheduler_job_disagrees',
+      'runs_not_ending',
+    ]);
+  });
 });
 
 describe('advice for a page with buttons', () => {
@@ -392,10 +414,10 @@ it('orders advice by urgency: access, scheduler job, flag, dead messages', () =>
   const lastError = { code: 'reauth_required', detail: null, remediation: 'Authorize.' };
   const codes = items({
     is_running: false,
-    scheduler: scheduler({ agrees: false }),
+    scheduler: scheduler({ state: 'missing', agrees: true }),
     mailboxes: [mailbox({ last_error: lastError, failing: failing({ dead_count: 1 }) })],
   }).map((item) => item.code);
-  expect(codes).toEqual(['reauth_required', 'scheduler_job_disagrees', 'stopped', 'messages_dead']);
+  expect(codes).toEqual(['reauth_required', 'scheduler_job_missing', 'stopped', 'messages_dead']);
 });
 
 it('gives the remediation of the last error while the credentials have no mailbox yet', () => {
