@@ -6,6 +6,7 @@ import { requeueDeadLetters } from '../db/dead-letters.ts';
 import { type FirstMailboxState, type Mailbox, readFirstMailbox } from '../db/mailboxes.ts';
 import { noCounts, type Trigger } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
+import { toAppError } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../mailboxes/due-mailboxes.ts';
 import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
@@ -80,7 +81,7 @@ function skipPaused(log: Log): PollReport {
   return ofOne({ outcome: 'paused', counts: noCounts(), error: null });
 }
 
-/** Publishes what earlier runs left of mailboxes on which this poll does not work. */
+/** Publishes what earlier runs left of mailboxes on which this poll does not work. Never fails. */
 async function publishLeft(
   first: IngestContext,
   ids: readonly number[],
@@ -91,7 +92,17 @@ async function publishLeft(
   const deadline = Deadline.after(Math.min(MAX_LEFT_MS, invocation.remainingMs()), clock);
   await atOnce(MAX_PREPARED, ids, async (mailboxId) => {
     if (!deadline.hasTimeFor(1_000)) return;
-    await publishLeftovers({ ...first, log: log.with({ mailbox_id: mailboxId }) }, mailboxId, deadline);
+    const own = log.with({ mailbox_id: mailboxId });
+    try {
+      await publishLeftovers({ ...first, log: own }, mailboxId, deadline);
+    } catch (thrown) {
+      // The row of one mailbox may be locked. The others still run, and fail themselves if the database does not answer.
+      const error = toAppError(thrown);
+      own.write(error.severity, 'database_error', 'Unpublished emails wait for the next poll', {
+        error_code: error.code,
+        detail: error.message,
+      });
+    }
   });
 }
 

@@ -102,8 +102,8 @@ function toListed({ last_run_at: lastRunAt, ...row }: NonNullable<(typeof LIST_D
   return { ...toSettings(row), lastRunAt };
 }
 
-// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run now: paused, removed, not due,
-// or the monitor is stopped.
+// A run publishes what earlier runs of its mailbox left. The mailboxes of unpublished_ids have no run now: paused, removed, of earlier
+// credentials of the environment, not due, or the monitor is stopped.
 // $1 fingerprint of the first mailbox, $2 an operator asked for a run of each mailbox
 const FIND_WORK = statement(
   `
@@ -128,7 +128,7 @@ select exists (
          left join mailbox_settings s on s.mailbox_id = m.id
          where coalesce(m.lease_expires_at <= now(), true)
            and (coalesce(s.is_paused, false)
-             or s.id is null and m.credential_fingerprint is distinct from $1::text
+             or coalesce(s.access = 'environment', true) and m.credential_fingerprint is distinct from $1::text
              or not $2::boolean and not (f.is_running and is_poll_due(m)))
          order by m.id
          limit 100

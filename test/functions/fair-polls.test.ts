@@ -179,6 +179,22 @@ describe('unpublished emails of a mailbox without a run', () => {
     expect(await attempted()).toContain(ANN);
   });
 
+  it('keep no other mailbox from its run when the row of their mailbox cannot be changed', async () => {
+    const { system, attempted } = await withLeftovers();
+    await system.rows(
+      `create function refuse() returns trigger language plpgsql
+       as $$ begin raise exception 'locked' using errcode = 'lock_not_available'; end $$`,
+    );
+    await system.rows(
+      `create trigger refuse before update on mailboxes for each row when (old.email_address = '${ANN}') execute function refuse()`,
+    );
+    system.gmail.deliver(mail('Second of the first'));
+    await system.rows(`update mailboxes set next_poll_at = null where email_address <> '${ANN}'`);
+    await attempted();
+    const stored = await system.rows("select subject from incoming_emails where subject like 'Second%'");
+    expect(stored).toHaveLength(1);
+  });
+
   it('are published while the only mailbox is paused and due', async () => {
     const { system, attempted } = await withLeftovers();
     await system.rows('delete from mailbox_settings');

@@ -133,6 +133,18 @@ describe('reconciliation', () => {
     expect([listed(), await system.rows(open)]).toEqual([before + 1, []]);
   });
 
+  test('a push leaves the evaluation of a listed reconciliation to the next poll', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    await system.turnOn();
+    await system.ingest();
+    const open = 'select listed_at is not null as is_listed from reconciliations where evaluated_at is null';
+    await system.rows('update reconciliations set evaluated_at = null');
+    await system.ingest({ trigger: 'push' });
+    expect(await system.rows(open)).toEqual([{ is_listed: true }]);
+    await system.ingest();
+    expect(await system.rows(open)).toEqual([]);
+  });
+
   test.each(['was never there', 'was deleted'])(
     'nothing is listed while the wanted label is missing because it %s',
     async (why) => {
@@ -155,6 +167,30 @@ describe('reconciliation', () => {
       ]);
     },
   );
+
+  test('nothing is listed while the wanted label is missing and no reconciliation is due', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    await system.ingest();
+    await system.rows(
+      "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:inbox')",
+    );
+    const before = system.gmail.callLog.countByMethod['messages.list'];
+    const instance = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+    expect(await instance.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'label_missing' } });
+    expect(system.gmail.callLog.countByMethod['messages.list']).toBe(before);
+  });
+
+  test('a run fetches what a list job found, also when the reconciliation after it fails', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    const id = await hide(system);
+    await system.rows(
+      "insert into list_jobs (mailbox_id, purpose, query) values (1, 'backfill', 'in:inbox')",
+    );
+    await planFullReconciliation(system.db, 1);
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'messages.list', skip: 1 });
+    expect(await system.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect(await storedIds(system)).toEqual([id]);
+  });
 
   test('a reconciliation ignores messages from before the first start', async () => {
     const system = await createTestSystem();

@@ -44,6 +44,25 @@ test('a run that waits for quota units until its deadline ends with out_of_time 
   });
 });
 
+test('a message whose call cannot be repeated for lack of units waits for the next run and is charged nothing', async () => {
+  const system = await runningSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '60' } });
+  // The first reconciliation.
+  await system.ingest();
+  system.gmail.deliver(mail('Order'));
+  // Units for the history and for one call of the message.
+  await system.db.query('update mailbox_quota set available_units = 22, refilled_at = now()');
+  system.gmail.faults.add({ kind: 'status', status: 500, method: 'messages.get' });
+  expect(await system.ingest({ trigger: 'schedule', budgetMs: 3_000 + 5_000 })).toMatchObject({
+    outcome: 'out_of_time',
+    error: null,
+    counts: { failed: 0 },
+  });
+  expect(system.gmail.callLog.countByMethod['messages.get']).toBe(1);
+  expect(await system.rows('select attempt_count, claim_token, error_code from email_ledger')).toEqual([
+    { attempt_count: 0, claim_token: null, error_code: null },
+  ]);
+});
+
 describe('run budget', () => {
   test('a run that ends with a backlog leaves no open claim, and the next run continues', async () => {
     // Sixty messages per minute, so that the quota takes all the time.

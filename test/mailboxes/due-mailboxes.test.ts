@@ -122,6 +122,17 @@ describe('unpublished emails', () => {
     ],
     ['is removed', 'delete from mailbox_settings', { isManual: true, isFound: true }],
     [
+      'is due and belonged to other credentials of the environment',
+      `${due}; update mailbox_settings set access = 'environment', secret_name = null`,
+      { isManual: false, isFound: true },
+    ],
+    [
+      'is due and belongs to the credentials of the environment',
+      `${due}; update mailbox_settings set access = 'environment', secret_name = null;
+       update mailboxes set credential_fingerprint = 'fingerprint of the first' where email_address = 'box-2@example.com'`,
+      { isManual: false, isFound: false },
+    ],
+    [
       'has a holder of its lease',
       "update mailboxes set lease_expires_at = now() + interval '1 minute'",
       { isManual: false, isFound: false },

@@ -482,6 +482,19 @@ describe('the list by state', () => {
     system.gmail.faults.clear();
   });
 
+  it('asks for the headers again when there are units again', async () => {
+    const id = deliver('Units');
+    await insert('pending', [id], FAILED);
+    await system.rows(
+      "update mailbox_quota set available_units = 0, refilled_at = now() + interval '1 minute'",
+    );
+    const { json } = await get('', { state: 'failing' });
+    expect(json.gmail.error).toMatchObject({ code: 'quota_used_up' });
+    await system.rows('update mailbox_quota set available_units = 5900, refilled_at = now()');
+    expect(subjects(await get('', { state: 'failing' }))).toEqual(['Units']);
+    await system.rows('delete from email_ledger');
+  });
+
   it('lets one rejected message hide neither the others nor itself', async () => {
     const [bad, good] = [deliver('Rejected'), deliver('Good')];
     await insert('dead', [bad, good], FAILED);
