@@ -195,7 +195,10 @@ async function workUnderLease(
     run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run, start);
   } catch (thrown) {
-    return { outcome: 'failed', error: toAppError(thrown), releasesAnyway: true };
+    const error = toAppError(thrown);
+    // Gmail was not asked for the account or the label.
+    if (error.code === 'quota_used_up') return { outcome: 'out_of_time', error: null, releasesAnyway: true };
+    return { outcome: 'failed', error, releasesAnyway: true };
   }
 }
 

@@ -44,6 +44,20 @@ test('a run that waits for quota units until its deadline ends with out_of_time 
   });
 });
 
+test('a run that has no units to resolve its label ends with out_of_time and does not back off', async () => {
+  const system = await runningSystem();
+  system.gmail.createLabel('Orders');
+  await system.db.query(
+    `update mailbox_quota set available_units = 0, refilled_at = now(), paused_until = now() + interval '1 hour'`,
+  );
+  const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+  expect(await labelled.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 })).toMatchObject({
+    outcome: 'out_of_time',
+    error: null,
+  });
+  expect(await system.rows('select failure_count from mailboxes')).toEqual([{ failure_count: 0 }]);
+});
+
 test('a message whose call cannot be repeated for lack of units waits for the next run and is charged nothing', async () => {
   const system = await runningSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '60' } });
   // The first reconciliation.
