@@ -7,6 +7,7 @@ import {
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
+import { reconciliation } from './overview-fixture.ts';
 
 const MAILBOX_COUNT = 230;
 
@@ -80,6 +81,27 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     await page.locator('#result', { hasText: 'all mailboxes are paused' }).waitFor();
     await page.getByRole('button', { name: 'Resume orders@example.com' }).click();
     await page.locator('#state-label', { hasText: /^(Catching up|Watching)$/ }).waitFor();
+  });
+
+  it('heading, summary and row agree about a mailbox that was never compared with Gmail', async () => {
+    const { page } = await fixture.open();
+    await page.route('**/api/console/overview', async (route) => {
+      const headers = { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
+      const { status, ...rest } = await (await route.fetch({ headers })).json();
+      const checked = { ...status.mailboxes[0], state: 'watching', reconciliation: reconciliation() };
+      const added = { ...checked, email_address: 'sales@example.com', reconciliation: null };
+      const totals = { ...status.totals, states: { watching: 2 }, unreconciled_count: 1 };
+      const several = { state: 'watching', mailbox_count: 2, totals, mailboxes: [checked, added] };
+      await route.fulfill({ json: { ...rest, status: { ...status, ...several } } });
+    });
+    await page.locator('#state-label', { hasText: /^1 of 2 mailboxes is not checked yet$/ }).waitFor();
+    expect(await page.locator('#state-reason').textContent()).toBe(
+      'Of 2 mailboxes, 2 have nothing waiting. Whether mail is missing is not known yet for 1 of them.',
+    );
+    const rows = page.locator('#mailbox-list .mailbox-state');
+    await rows.nth(1).waitFor();
+    expect(await rows.allTextContents()).toEqual(['Watching', 'Not checked yet']);
+    expect(await rows.nth(1).getAttribute('data-tone')).toBe('active');
   });
 
   it('the worst 100 are shown first, More shows the others, and the filter finds an address on any page', async () => {
