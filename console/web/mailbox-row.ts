@@ -9,6 +9,7 @@ import { button, byId, type Child, element, fill } from './element.ts';
 import { SHOW_EMAILS } from './email-filters.ts';
 import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
+import { rowErrors } from './notices.ts';
 import { confirmRemove } from './stop-dialog.ts';
 import { ageElement } from './times.ts';
 
@@ -68,7 +69,7 @@ export function renderMailbox(
       ? null
       : element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     buttons.length === 0 ? null : element('div', { class: 'buttons' }, ...buttons),
-    previous?.querySelector('.errors') ?? element('div', { class: 'errors' }),
+    rowErrors(previous),
   );
 }
 
