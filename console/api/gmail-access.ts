@@ -27,8 +27,8 @@ export interface GmailAccess {
   readonly lookup: MessageLookup;
   /** The mailbox of the credentials. */
   readonly mailbox: CurrentMailbox;
-  /** An operator added the mailbox, so it has credentials of its own. */
-  readonly isAdded: boolean;
+  /** Its refresh token is in a secret of its own, so `npm run authorize` needs its address. */
+  readonly hasOwnSecret: boolean;
   /** Of all calls for one request. */
   readonly deadline: Deadline;
 }
@@ -58,7 +58,7 @@ export async function openGmail(context: AppContext, timeoutMs: number): Promise
   const mailbox = mailboxes?.rows[0];
   if (lookup !== null && mailbox !== undefined)
     return {
-      access: { lookup, mailbox, isAdded: false, deadline: lookup.deadlineAfter(timeoutMs) },
+      access: { lookup, mailbox, hasOwnSecret: false, deadline: lookup.deadlineAfter(timeoutMs) },
       error: null,
     };
   return {
@@ -86,13 +86,13 @@ const TRY_AGAIN: Readonly<Record<string, string>> = {
   internal: 'Try again. If it lasts, search the log for this request.',
 };
 
-/** @param access that has the error; the commands of the remediation name its mailbox if it was added */
+/** @param access that has the error; the commands of the remediation name its mailbox if it has its own secret */
 export function toErrorInfo(error: AppError, access: GmailAccess | null = null): ErrorInfo {
-  const added = access?.isAdded === true ? access.mailbox.email_address : null;
+  const owner = access?.hasOwnSecret === true ? access.mailbox.email_address : null;
   return {
     code: error.code,
     detail: `${error.title}: ${error.message}`,
-    remediation: TRY_AGAIN[error.code] ?? remediationFor(error.code, added),
+    remediation: TRY_AGAIN[error.code] ?? remediationFor(error.code, owner),
   };
 }
 

@@ -116,7 +116,7 @@ function unreachedError(rows: readonly Row[]): ErrorInfo | null {
       : {
           code,
           detail: `${titleFor(code) ?? code}: ${detail ?? ''}`,
-          remediation: remediationFor(code, address),
+          remediation: remediationFor(code, row.access === 'refresh_token' ? address : null),
         };
   return withMailboxes(
     error,
@@ -135,7 +135,8 @@ async function openAdded(context: AppContext, timeoutMs: number, row: Row): Prom
   contexts.set(context, loading);
   const lookup = await (await loading).of(settings);
   const mailbox = { id, email_address, created_at };
-  return { lookup, mailbox, isAdded: true, deadline: lookup.deadlineAfter(timeoutMs) };
+  const hasOwnSecret = settings.access === 'refresh_token';
+  return { lookup, mailbox, hasOwnSecret, deadline: lookup.deadlineAfter(timeoutMs) };
 }
 
 async function load(context: AppContext): Promise<AddedLookups> {

@@ -30,6 +30,19 @@ const VERBS: Readonly<Record<State, readonly [string, string]>> = {
 
 const LOCKED_OUT: readonly State[] = ['reauth_required', 'access_denied'];
 
+export function isLockedOut(state: State): boolean {
+  return LOCKED_OUT.includes(state);
+}
+
+/** Monitored mailboxes that are not paused. */
+export function lockedOutCount({ status }: OverviewJson): number {
+  return countOf(LOCKED_OUT, status.totals);
+}
+
+function countOf(states: readonly State[], { states: counts }: Totals): number {
+  return states.reduce((sum, one) => sum + (counts[one] ?? 0), 0);
+}
+
 /** "2 of 40 mailboxes are locked out" */
 export function headline({ status }: OverviewJson, state: State): string {
   const { mailbox_count: all, totals } = status;
@@ -37,8 +50,7 @@ export function headline({ status }: OverviewJson, state: State): string {
   if (state === 'stopped' && !status.is_running) return 'Stopped';
   // One of them may be locked out too.
   if (totals.paused_count === all) return 'All mailboxes are paused';
-  const states = LOCKED_OUT.includes(state) ? LOCKED_OUT : [state];
-  const count = states.reduce((sum, one) => sum + (totals.states[one] ?? 0), 0);
+  const count = countOf(isLockedOut(state) ? LOCKED_OUT : [state], totals);
   if (count > 0) return `${formatNumber(count)} of ${mailboxes(all)} ${VERBS[state][count === 1 ? 0 : 1]}`;
   // Dead messages of a mailbox that is not monitored.
   if (state === 'fetch_failing') return 'Some mail cannot be fetched';
