@@ -7,7 +7,7 @@ import { assertConfigured } from '../../shared/control/running-flag.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { statement } from '../../shared/db/statement.ts';
 import type { Deadline } from '../../shared/deadline.ts';
-import { type AppError, toAppError } from '../../shared/errors.ts';
+import { type AppError, remediationFor, toAppError } from '../../shared/errors.ts';
 import type { MessageLookup } from '../../shared/lookup/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 
@@ -27,6 +27,8 @@ export interface GmailAccess {
   readonly lookup: MessageLookup;
   /** The mailbox of the credentials. */
   readonly mailbox: CurrentMailbox;
+  /** Its refresh token is in a secret of its own, so `npm run authorize` needs its address. */
+  readonly hasOwnSecret: boolean;
   /** Of all calls for one request. */
   readonly deadline: Deadline;
 }
@@ -55,7 +57,10 @@ export async function openGmail(context: AppContext, timeoutMs: number): Promise
   ]);
   const mailbox = mailboxes?.rows[0];
   if (lookup !== null && mailbox !== undefined)
-    return { access: { lookup, mailbox, deadline: lookup.deadlineAfter(timeoutMs) }, error: null };
+    return {
+      access: { lookup, mailbox, hasOwnSecret: false, deadline: lookup.deadlineAfter(timeoutMs) },
+      error: null,
+    };
   return {
     access: null,
     error: {
@@ -81,10 +86,18 @@ const TRY_AGAIN: Readonly<Record<string, string>> = {
   internal: 'Try again. If it lasts, search the log for this request.',
 };
 
-export function toErrorInfo(error: AppError): ErrorInfo {
+/** @param access that has the error; the commands of the remediation name its mailbox if it has its own secret */
+export function toErrorInfo(error: AppError, access: GmailAccess | null = null): ErrorInfo {
+  const owner = access?.hasOwnSecret === true ? access.mailbox.email_address : null;
   return {
     code: error.code,
     detail: `${error.title}: ${error.message}`,
-    remediation: TRY_AGAIN[error.code] ?? error.remediation,
+    remediation: TRY_AGAIN[error.code] ?? remediationFor(error.code, owner),
   };
+}
+
+/** The error of the first of these mailboxes, with its address and the number of the others. */
+export function withMailboxes(error: ErrorInfo, addresses: readonly string[]): ErrorInfo {
+  const others = addresses.length === 1 ? '' : ` and ${addresses.length - 1} more`;
+  return { ...error, detail: `${addresses[0]}${others}: ${error.detail}` };
 }

@@ -3,7 +3,7 @@ import { remediationForMessage, titleFor } from '../../shared/errors.ts';
 import type { HeadersRead, MessageHeaders } from '../../shared/lookup/message-lookup.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 import type { Message } from '../../shared/schemas/messages.ts';
-import { type CurrentMailbox, type GmailAccess, toErrorInfo } from './gmail-access.ts';
+import { type CurrentMailbox, type GmailAccess, toErrorInfo, withMailboxes } from './gmail-access.ts';
 import type { LedgerMessage } from './message-queries.ts';
 
 /** 500 units: a twelfth of what Gmail allows per minute. */
@@ -41,20 +41,31 @@ export async function withHeaders(
   found: readonly FoundMessage[],
 ): Promise<MessagesWithHeaders> {
   const reads = await Promise.all(
-    accesses.map(async (access) => ({ mailbox: access.mailbox, ...(await readHeaders(access, found)) })),
+    accesses.map(async (access) => ({ access, ...(await readHeaders(access, found)) })),
   );
-  const error = reads.map((read) => read.error).find((one) => one !== null) ?? null;
   return {
     messages: found.map((one) => {
-      const read = reads.find(({ mailbox }) => mailbox.id === mailboxIdOf(one)) ?? null;
+      const read = reads.find(({ access }) => access.mailbox.id === mailboxIdOf(one)) ?? null;
       const missing = reads.length === 0 ? 'not_asked' : reasonFor(one, read);
       const headers = read?.byId.get(gmailIdOf(one));
       return isUnknown(one)
-        ? unknownMessage(one.gmailMessageId, read?.mailbox ?? null, headers, missing)
+        ? unknownMessage(one.gmailMessageId, read?.access.mailbox ?? null, headers, missing)
         : ledgerMessage(one, headers, missing);
     }),
-    error: error === null ? null : toErrorInfo(error),
+    error: errorOf(reads),
   };
+}
+
+function errorOf(reads: readonly (HeadersRead & { readonly access: GmailAccess })[]): ErrorInfo | null {
+  const failed = reads.filter(({ error }) => error !== null);
+  const [first] = failed;
+  if (first === undefined || first.error === null) return null;
+  const error = toErrorInfo(first.error, first.access);
+  if (reads.length === 1) return error;
+  return withMailboxes(
+    error,
+    failed.map(({ access }) => access.mailbox.email_address),
+  );
 }
 
 async function readHeaders(

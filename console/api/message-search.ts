@@ -6,7 +6,7 @@ import type { Queryable } from '../../shared/db/database.ts';
 import { AppError, toAppError } from '../../shared/errors.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
 import type { FoundMessages } from '../../shared/schemas/messages.ts';
-import { type GmailAccess, toErrorInfo } from './gmail-access.ts';
+import { type GmailAccess, toErrorInfo, withMailboxes } from './gmail-access.ts';
 import { asGmailId, toGmailQuery } from './gmail-query.ts';
 import { type FoundMessage, gmailIdOf, isUnknown } from './message-headers.ts';
 import { findByGmailIds } from './message-queries.ts';
@@ -92,7 +92,7 @@ export async function searchMessages(
   return {
     found: results.flatMap(({ found }) => found),
     next: nextOf(results),
-    error: opened.error ?? errorOf(failed, opened),
+    error: opened.error ?? errorOf(failed, opened, address),
     searched: coverage(
       opened,
       failed.map(({ access }) => access),
@@ -114,12 +114,19 @@ function nextOf(results: readonly MailboxResult[]): SearchPositions | null {
   );
 }
 
-function errorOf(failed: readonly MailboxResult[], opened: OpenedMailboxes): ErrorInfo | null {
-  const [first] = failed;
-  if (first === undefined || first.error === null) return null;
-  if (opened.accesses.length + opened.notOpenedCount === 1) return first.error;
-  const others = failed.length === 1 ? '' : ` and ${failed.length - 1} more`;
-  return { ...first.error, detail: `${first.access.mailbox.email_address}${others}: ${first.error.detail}` };
+function errorOf(
+  failed: readonly MailboxResult[],
+  opened: OpenedMailboxes,
+  chosen: string | null,
+): ErrorInfo | null {
+  const error = failed[0]?.error ?? null;
+  // The page has the address of its only mailbox at the top.
+  const isOnly = chosen === null && opened.accesses.length + opened.notOpenedCount === 1;
+  if (error === null || isOnly) return error;
+  return withMailboxes(
+    error,
+    failed.map(({ access }) => access.mailbox.email_address),
+  );
 }
 
 function coverage(
@@ -142,13 +149,14 @@ async function findInGmail({ deadline, lookup, mailbox }: GmailAccess, id: strin
 
 async function searchGmail(
   db: Queryable,
-  { deadline, lookup, mailbox }: GmailAccess,
+  access: GmailAccess,
   {
     limit,
     position,
     query,
   }: { readonly limit: number; readonly position: SearchPosition | null; readonly query: string },
 ): Promise<OneResult> {
+  const { deadline, lookup, mailbox } = access;
   const found: FoundMessage[] = [];
   let { offset, pageToken }: SearchPosition = position ?? { pageToken: null, offset: 0 };
   for (let list = 0; list < MAX_LISTS; list += 1) {
@@ -160,7 +168,7 @@ async function searchGmail(
       // What the database failed at is not a matter of Gmail.
       if (error.code.startsWith('database_')) throw error;
       const isStart = pageToken === null && offset === 0;
-      return { found, next: isStart ? null : { pageToken, offset }, error: toErrorInfo(error) };
+      return { found, next: isStart ? null : { pageToken, offset }, error: toErrorInfo(error, access) };
     }
     const ids = [...new Set(page.messages.map((message) => message.id))];
     const inLedger = new Map(

@@ -5,50 +5,40 @@
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { credentialFingerprint } from '../../shared/credentials.ts';
 import { statement } from '../../shared/db/statement.ts';
+import { remediationFor, titleFor } from '../../shared/errors.ts';
 import type { AddedLookups } from '../../shared/lookup/added-lookups.ts';
-import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
+import { SETTINGS, settingsOf, toSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import type { ErrorInfo } from '../../shared/schemas/fields.ts';
-import { type CurrentMailbox, type GmailAccess, openGmail } from './gmail-access.ts';
+import { type GmailAccess, openGmail, withMailboxes } from './gmail-access.ts';
 
 /** One search asks this many mailboxes, in parallel. */
 export const MAX_SEARCHED = 10;
 
-// Monitored mailboxes: that of the credentials, and the added ones. Those that Gmail has not answered for have no id.
+// Added mailboxes, except one whose credentials are those of the first. Those that Gmail has not answered for have no id.
 // $1 credential fingerprint text or null, $2 email address or null for all, $3 ids of added ones int[] or null for all
-const MONITORED = statement(
+const ADDED = statement(
   `
-with monitored as (
-  select m.id, coalesce(m.email_address, s.email_address) as email_address, m.created_at,
-         s.id as settings_id, s.access, s.secret_name, s.label, s.initial_query, s.is_paused,
-         coalesce(m.credential_fingerprint = $1::text, false) as is_first
-  from mailboxes m
-  full join mailbox_settings s on s.mailbox_id = m.id
-  where m.credential_fingerprint = $1::text
-     or s.access in ('refresh_token', 'delegation')
-)
-select id, email_address, created_at, settings_id, access, secret_name, label, initial_query, is_paused, is_first,
-       count(*) over () as monitored_count
-from monitored
-where ($2::text is null or email_address = $2::text)
-  and ($3::integer[] is null or is_first or id = any ($3::integer[]))
-order by is_first desc, id
+select ${settingsOf('s')}, m.email_address as present_address, m.created_at, s.last_error_code, s.last_error,
+       count(*) over () as added_count
+from mailbox_settings s
+left join mailboxes m on m.id = s.mailbox_id
+where s.access in ('refresh_token', 'delegation')
+  and coalesce(m.credential_fingerprint <> $1::text, true)
+  and ($2::text is null or coalesce(m.email_address, s.email_address) = $2::text)
+  and ($3::integer[] is null or m.id = any ($3::integer[]))
+order by m.id
 limit ${MAX_SEARCHED}`,
   {
-    id: 'integer?',
-    email_address: 'text',
+    ...SETTINGS,
+    present_address: 'text?',
     created_at: 'timestamp with time zone?',
-    settings_id: 'integer?',
-    access: 'text?',
-    secret_name: 'text?',
-    label: 'text?',
-    initial_query: 'text?',
-    is_paused: 'boolean?',
-    is_first: 'boolean',
-    monitored_count: 'bigint',
+    last_error_code: 'text?',
+    last_error: 'text?',
+    added_count: 'bigint',
   },
 );
 
-type Row = NonNullable<(typeof MONITORED)['row']>;
+type Row = NonNullable<(typeof ADDED)['row']>;
 
 export interface OpenedMailboxes {
   readonly accesses: readonly GmailAccess[];
@@ -76,64 +66,77 @@ export async function openMailboxes(
 ): Promise<OpenedMailboxes> {
   const { db, config } = context;
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
-  const { rows } = await db.query(MONITORED, [fingerprint, address, ids]);
-  if (address !== null && rows.length === 0) return { accesses: [], notOpenedCount: 1, error: NOT_MONITORED };
-  const others = rows.filter((row) => !row.is_first);
-  const asksFirst = address === null || rows.some((row) => row.is_first);
-  // A deployment may have added mailboxes only.
-  const hasFirst = asksFirst && (config.gmail !== null || others.length === 0);
-  const [first, ofOthers] = await Promise.all([
-    hasFirst ? openGmail(context, timeoutMs) : null,
-    Promise.all(others.map(async (row) => await openAdded(context, timeoutMs, row))),
+  const [first, { rows }] = await Promise.all([
+    openGmail(context, timeoutMs),
+    db.query(ADDED, [fingerprint, address, ids]),
   ]);
-  const accesses = [first?.access ?? null, ...ofOthers].filter((access) => access !== null);
-  // The first mailbox has no row until Gmail has answered for it.
-  const isFirstUnknown = hasFirst && !rows.some((row) => row.is_first);
-  const count = (rows[0]?.monitored_count ?? 0) + (isFirstUnknown ? 1 : 0);
-  const error = first?.error ?? (ofOthers.includes(null) ? UNIDENTIFIED : null);
+  // A deployment may have added mailboxes only.
+  const hasFirst =
+    address === null
+      ? config.gmail !== null || rows.length === 0
+      : first.access?.mailbox.email_address === address;
+  if (address !== null && !hasFirst && rows.length === 0)
+    return { accesses: [], notOpenedCount: 1, error: notMonitored(address, config.gmail !== null) };
+  const asked = rows.slice(0, MAX_SEARCHED - (hasFirst ? 1 : 0));
+  const added = await Promise.all(asked.map(async (row) => await openAdded(context, timeoutMs, row)));
+  const accesses = [hasFirst ? first.access : null, ...added].filter((access) => access !== null);
+  const unreached = asked.filter((row) => row.mailbox_id === null);
+  const count = (rows[0]?.added_count ?? 0) + (hasFirst ? 1 : 0);
+  const error = (hasFirst ? first.error : null) ?? unreachedError(unreached);
   return { accesses, notOpenedCount: count - accesses.length, error };
 }
 
-const NOT_MONITORED: ErrorInfo = {
-  code: 'not_found',
-  detail: 'The chosen mailbox is not monitored, so its Gmail cannot be searched.',
-  remediation: 'Choose another mailbox, or add this one again: `npm run mailbox -- add ADDRESS`.',
-};
+function notMonitored(address: string, hasFirstCredentials: boolean): ErrorInfo {
+  const next = 'Choose another mailbox in the filters, or press “Add a mailbox”.';
+  return hasFirstCredentials
+    ? {
+        code: 'not_found',
+        detail: `${address} is not monitored, so its Gmail cannot be searched.`,
+        remediation: next,
+      }
+    : {
+        code: 'not_configured',
+        detail: `${address} is not monitored: it was removed, or it is the first mailbox, which has no credentials.`,
+        remediation: `${next} For the first mailbox, run \`npm run authorize\`.`,
+      };
+}
 
-const UNIDENTIFIED: ErrorInfo = {
-  code: 'account_unconfirmed',
-  detail: 'No run has reached an added mailbox yet.',
-  remediation: 'The state of the mailbox says why.',
-};
+/** Why Gmail has not answered for the first of these, as its last run recorded it. @returns null when there is none */
+function unreachedError(rows: readonly Row[]): ErrorInfo | null {
+  const [row] = rows;
+  if (row === undefined) return null;
+  const { email_address: address, is_paused: isPaused, last_error: detail, last_error_code: code } = row;
+  const error =
+    code === null
+      ? {
+          code: 'account_unconfirmed',
+          detail: 'No run has reached this mailbox yet.',
+          remediation: isPaused ? 'Press “Resume” of this mailbox.' : 'Press “Poll now”.',
+        }
+      : {
+          code,
+          detail: `${titleFor(code) ?? code}: ${detail ?? ''}`,
+          remediation: remediationFor(code, row.access === 'refresh_token' ? address : null),
+        };
+  return withMailboxes(
+    error,
+    rows.map((one) => one.email_address),
+  );
+}
 
-const added = new WeakMap<AppContext, Promise<AddedLookups>>();
+const contexts = new WeakMap<AppContext, Promise<AddedLookups>>();
 
 /** @returns null for a mailbox that Gmail has not answered for yet */
 async function openAdded(context: AppContext, timeoutMs: number, row: Row): Promise<GmailAccess | null> {
-  const mailbox = toMailbox(row);
-  if (mailbox === null) return null;
-  const loading = added.get(context) ?? load(context);
-  added.set(context, loading);
-  const lookup = await (await loading).of(toSettings(row));
-  return { lookup, mailbox, deadline: lookup.deadlineAfter(timeoutMs) };
-}
-
-function toMailbox({ created_at, email_address, id }: Row): CurrentMailbox | null {
-  return id === null || created_at === null ? null : { id, email_address, created_at };
-}
-
-function toSettings(row: Row): MailboxSettings {
-  return {
-    id: row.settings_id ?? 0,
-    emailAddress: row.email_address,
-    mailboxId: row.id,
-    // A check constraint limits the values.
-    access: row.access as MailboxSettings['access'],
-    secretName: row.secret_name,
-    label: row.label,
-    initialQuery: row.initial_query,
-    isPaused: row.is_paused ?? false,
-  };
+  const settings = toSettings(row);
+  const { created_at, mailbox_id: id, present_address: email_address } = row;
+  if (id === null || created_at === null || email_address === null) return null;
+  const loading = contexts.get(context) ?? load(context);
+  contexts.set(context, loading);
+  const lookup = await (await loading).of(settings);
+  const mailbox = { id, email_address, created_at };
+  const hasOwnSecret = settings.access === 'refresh_token';
+  return { lookup, mailbox, hasOwnSecret, deadline: lookup.deadlineAfter(timeoutMs) };
 }
 
 async function load(context: AppContext): Promise<AddedLookups> {

@@ -6,7 +6,7 @@ import { spokenCount } from './announcer.ts';
 import { MONITOR_API, post } from './api.ts';
 import { byId } from './element.ts';
 import { pluralize } from './format-number.ts';
-import { announce, clearErrors, errorPlace, showError, showResult } from './notices.ts';
+import { announce, clearErrors, errorPlaces, showError, showResult } from './notices.ts';
 import { confirmStop } from './stop-dialog.ts';
 
 /** A button that changes the monitor, from an id or created by advice. */
@@ -112,7 +112,7 @@ async function run(
   if (isOff(control)) return;
   const name = control.textContent ?? '';
   // Before the row may be rendered again.
-  const place = errorPlace(control);
+  const places = errorPlaces(control);
   control.dataset['pending'] = '';
   showWhetherOff(control);
   control.textContent = pendingText;
@@ -121,7 +121,7 @@ async function run(
   try {
     await work();
   } catch (error) {
-    showError(name, error, place);
+    showError(name, error, places);
   } finally {
     delete control.dataset['pending'];
     showWhetherOff(control);

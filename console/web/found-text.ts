@@ -5,7 +5,7 @@ import { formatNumber, pluralize } from './format-number.ts';
 type Result = Pick<FoundMessagesJson, 'gmail' | 'next_before' | 'searched'>;
 
 export function resultText(messages: readonly MessageJson[], result: Result): string {
-  return [foundText(messages, result), coverageText(result.searched)].filter((text) => text !== '').join(' ');
+  return [foundText(messages, result), coverageText(result)].filter((text) => text !== '').join(' ');
 }
 
 function foundText(messages: readonly MessageJson[], { gmail, next_before: next, searched }: Result): string {
@@ -26,11 +26,14 @@ function foundText(messages: readonly MessageJson[], { gmail, next_before: next,
 }
 
 /** Which mailboxes were searched; empty for one mailbox. */
-function coverageText({ mailboxes, not_searched_count: notSearched }: FoundMessagesJson['searched']): string {
+function coverageText({ gmail, searched }: Result): string {
+  const { mailboxes, not_searched_count: notSearched } = searched;
   const all = mailboxes.length + notSearched;
   if (all < 2) return '';
   if (notSearched === 0) return `All ${all} mailboxes were searched.`;
   const which = mailboxes.length === 0 ? 'None' : `Only ${formatNumber(mailboxes.length)}`;
   const names = mailboxes.length === 0 ? '' : `: ${mailboxes.join(', ')}`;
-  return `${which} of ${formatNumber(all)} mailboxes ${mailboxes.length === 1 ? 'was' : 'were'} searched${names}. To search another one, choose it in the filters.`;
+  // A mailbox with an error cannot be searched when it is chosen either.
+  const next = gmail.error === null ? ' To search another one, choose it in the filters.' : '';
+  return `${which} of ${formatNumber(all)} mailboxes ${mailboxes.length === 1 ? 'was' : 'were'} searched${names}.${next}`;
 }

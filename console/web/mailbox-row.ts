@@ -9,6 +9,7 @@ import { button, byId, type Child, element, fill } from './element.ts';
 import { SHOW_EMAILS } from './email-filters.ts';
 import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
+import { rowErrors } from './notices.ts';
 import { confirmRemove } from './stop-dialog.ts';
 import { ageElement } from './times.ts';
 
@@ -28,6 +29,9 @@ const STATES: Readonly<Record<State, readonly [string, Tone]>> = {
   watching: ['Watching', 'ok'],
 };
 
+/** Until the first comparison with Gmail's own list, it is not known whether mail is missing. */
+const UNCHECKED: readonly [string, Tone] = ['Not checked yet', 'active'];
+
 /**
  * @param previous the row that the new one replaces; its error moves to the new one
  * @param onChange called after each action, whether it succeeded or failed
@@ -38,7 +42,8 @@ export function renderMailbox(
   onChange: OnChange,
 ): HTMLLIElement {
   const { email_address: address, failing, is_paused: isPaused, last_error: error, ledger } = mailbox;
-  const known: readonly [string, Tone] | undefined = STATES[mailbox.state];
+  const isUnchecked = mailbox.state === 'watching' && mailbox.reconciliation === null;
+  const known: readonly [string, Tone] | undefined = isUnchecked ? UNCHECKED : STATES[mailbox.state];
   const [label, tone] = known ?? [mailbox.state, 'warning'];
   const text = isPaused ? (mailbox.state === 'stopped' ? 'Paused' : `${label}, paused`) : label;
   const problem = error ?? mailbox.watch?.error ?? null;
@@ -64,7 +69,7 @@ export function renderMailbox(
       ? null
       : element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     buttons.length === 0 ? null : element('div', { class: 'buttons' }, ...buttons),
-    previous?.querySelector('.errors') ?? element('div', { class: 'errors' }),
+    rowErrors(previous),
   );
 }
 

@@ -12,6 +12,7 @@ import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
 import { KeyedList } from './keyed-list.ts';
 import { renderMailbox } from './mailbox-row.ts';
+import { keepErrors } from './notices.ts';
 import { Section } from './section.ts';
 import { mailboxes as mailboxesText } from './several-mailboxes.ts';
 
@@ -54,12 +55,10 @@ export function wireMailboxes(onChange: () => Promise<void>): (overview: Overvie
       }
       // The operator has typed in the meantime, or asked for more; a newer load shows it.
       if (contains !== filter.value.trim() || wanted !== rowCount) return;
-      const error = parent.querySelector('.error');
       const hadFocus = parent.contains(document.activeElement) || document.activeElement === more;
       // A mailbox may have moved to another page between two reads.
-      list.show([...new Map(rows.map((row) => [row.email_address, row])).values()]);
-      // The row is gone, for example because another operator has removed the mailbox.
-      if (error?.isConnected === false) fill(byId('mailbox-errors'), error);
+      const unique = [...new Map(rows.map((row) => [row.email_address, row])).values()];
+      keepErrors(parent, () => list.show(unique));
       const left = found - rows.length;
       more.hidden = left <= 0;
       setText(more, `Show more (${formatNumber(Math.max(0, left))} left)`);

@@ -9,6 +9,7 @@ import { gmailLink } from './gmail-link.ts';
 import { withInlineCode } from './inline-code.ts';
 import { KeyedList } from './keyed-list.ts';
 import { describeMessage, type Polling } from './message-state.ts';
+import { keepErrors, rowErrors } from './notices.ts';
 import { timeElement } from './times.ts';
 
 type OnChange = () => Promise<void>;
@@ -31,18 +32,18 @@ export function createMessageList(
   const list = new KeyedList<ShownMessage>(
     parent,
     (message) => `${message.email_address} ${message.gmail_message_id}`,
-    (message) => renderMessage(message, onChange),
+    (message, previous) => renderMessage(message, previous, onChange),
   );
   return {
     show: (messages, polling) => {
       const hadFocus = parent.contains(document.activeElement);
-      list.show(messages.map((message) => ({ ...message, polling })));
+      keepErrors(parent, () => list.show(messages.map((message) => ({ ...message, polling }))));
       if (hadFocus && !parent.contains(document.activeElement)) heading.focus();
     },
   };
 }
 
-function renderMessage(message: ShownMessage, onChange: OnChange): HTMLLIElement {
+function renderMessage(message: ShownMessage, previous: Element | null, onChange: OnChange): HTMLLIElement {
   const { hint, text } = describeMessage(message, message.polling);
   const { error_detail: detail, gmail_message_id: gmailId } = message;
   const hasError = message.is_failing || message.state === 'dead';
@@ -62,6 +63,7 @@ function renderMessage(message: ShownMessage, onChange: OnChange): HTMLLIElement
       ...(message.state === 'gone' ? [] : [' · ', gmailLink(message.email_address, gmailId)]),
     ),
     actions.length === 0 ? null : element('div', { class: 'buttons' }, ...actions),
+    rowErrors(previous),
   );
 }
 

@@ -12,6 +12,7 @@ import { withInlineCode } from './inline-code.ts';
 import { createMessageList, retryMessages } from './message-row.ts';
 import { onSearch } from './message-search.ts';
 import { countedText, pollingOf, ruleReason } from './message-state.ts';
+import { keepErrors } from './notices.ts';
 import { wirePagedSection } from './paged-section.ts';
 
 const INITIAL_ROW_COUNT = 25;
@@ -144,7 +145,9 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
     latest = overview;
     const isOpen = chosenOpen ?? (failingCount(overview) > 0 && !isSearching);
     const hadFocus = body.contains(document.activeElement);
-    body.hidden = !isOpen;
+    keepErrors(body, () => {
+      body.hidden = !isOpen;
+    });
     toggle.setAttribute('aria-expanded', String(isOpen));
     toggle.setAttribute('aria-label', `${isOpen ? 'Hide' : 'Show'} messages that are not stored`);
     setText(toggle, isOpen ? 'Hide' : 'Show');

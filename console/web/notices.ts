@@ -34,18 +34,36 @@ export function toProblem(error: unknown): Problem {
   );
 }
 
-/** Where the errors of this button appear: in its row or section if that has a place for them, otherwise at the top of the page. */
-export function errorPlace(control: Element): Element {
-  return control.closest('li, section')?.querySelector('.errors') ?? byId('errors');
+/** Where the errors of a control or of a list appear: in its row, otherwise in its section. Empty: at the top of the page. */
+export function errorPlaces(origin: Element): readonly Element[] {
+  const row = origin.closest('li')?.querySelector('.errors');
+  const section = origin.closest('section')?.querySelector(':scope > .errors');
+  return [row, section].filter((place) => place instanceof Element);
+}
+
+/** The row or the section may be gone or hidden by now. */
+function visiblePlace(places: readonly Element[]): Element {
+  return places.find((place) => place.checkVisibility()) ?? byId('errors');
+}
+
+/** The place for the errors of a row. A new row takes it, with its error, from the row that it replaces. */
+export function rowErrors(previous: Element | null): Element {
+  return previous?.querySelector('.errors') ?? element('div', { class: 'errors' });
+}
+
+/** Runs an update of `root`. An error that it removes or hides moves to the section, or to the top of the page. */
+export function keepErrors(root: Element, update: () => void): void {
+  const errors = [...root.querySelectorAll('.error')];
+  update();
+  for (const error of errors) if (!error.checkVisibility()) visiblePlace(errorPlaces(root)).append(error);
 }
 
 /**
  * @param action that failed, as in "Poll now"
- * @param wantedPlace of `errorPlace`; the top of the page unless given
+ * @param places of `errorPlaces`; the top of the page unless given
  */
-export function showError(action: string, error: unknown, wantedPlace: Element = byId('errors')): void {
-  // A row may be gone by now.
-  const place = wantedPlace.isConnected ? wantedPlace : byId('errors');
+export function showError(action: string, error: unknown, places: readonly Element[] = []): void {
+  const place = visiblePlace(places);
   const { action: fix, code, remediation, detail, title } = toProblem(error);
   // The detail of a bad request says all: title and remediation are the same for each.
   const [heading, ...more] = code === 'bad_request' ? [detail] : [title, detail, remediation];

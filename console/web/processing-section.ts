@@ -9,6 +9,7 @@ import { button, byId, element } from './element.ts';
 import { emailOpener, subjectText } from './email-row.ts';
 import { formatNumber, pluralize } from './format-number.ts';
 import { KeyedList } from './keyed-list.ts';
+import { keepErrors, rowErrors } from './notices.ts';
 import { wirePagedSection } from './paged-section.ts';
 import { ageElement, clockElement, elapsedElement } from './times.ts';
 
@@ -31,10 +32,11 @@ export function wireProcessing(onChange: () => Promise<void>): (overview: Overvi
         (self) => void requeue(self, `${name}/requeue-dead`, onChange),
       ),
   );
+  const dead = byId('dead-email-list');
   const list = new KeyedList<DeadEmailJson>(
-    byId('dead-email-list'),
+    dead,
     ({ consumer, id }) => `${consumer} ${id}`,
-    (email) => renderDeadEmail(email, onChange),
+    (email, previous) => renderDeadEmail(email, previous, onChange),
   );
   const section = wirePagedSection<DeadEmailJson>({
     name: 'processing',
@@ -45,11 +47,16 @@ export function wireProcessing(onChange: () => Promise<void>): (overview: Overvi
       const page = await get<DeadEmailPageJson>(`${CONSOLE_API}/dead-emails?${query}`);
       return { rows: page.emails, nextBeforeId: page.next_before };
     },
-    show: (emails) => keepFocus(byId('dead-email-list'), () => list.show(emails)),
+    show: (emails) =>
+      keepFocus(dead, () => {
+        keepErrors(dead, () => list.show(emails));
+      }),
   });
   return async (overview) => {
     const all = overview.status.consumers;
-    root.hidden = all.length === 0;
+    keepErrors(root, () => {
+      root.hidden = all.length === 0;
+    });
     if (root.hidden) return;
     consumers.show(all);
     keepFocus(byId('requeue-dead'), () =>
@@ -98,7 +105,11 @@ function countText(
   return `${formatNumber(consumer[name])}${consumer.capped_counts.includes(name) ? '+' : ''}`;
 }
 
-function renderDeadEmail(email: DeadEmailJson, onChange: () => Promise<void>): HTMLLIElement {
+function renderDeadEmail(
+  email: DeadEmailJson,
+  previous: Element | null,
+  onChange: () => Promise<void>,
+): HTMLLIElement {
   const { consumer, error, id, worker } = email;
   return element(
     'li',
@@ -120,6 +131,7 @@ function renderDeadEmail(email: DeadEmailJson, onChange: () => Promise<void>): H
     button('Process again', (self) => void requeue(self, `${consumer}/emails/${id}/requeue`, onChange), {
       'aria-label': `Process again: ${subjectText(email)} (${consumer})`,
     }),
+    rowErrors(previous),
   );
 }
 

@@ -30,28 +30,48 @@ const VERBS: Readonly<Record<State, readonly [string, string]>> = {
 
 const LOCKED_OUT: readonly State[] = ['reauth_required', 'access_denied'];
 
+export function isLockedOut(state: State): boolean {
+  return LOCKED_OUT.includes(state);
+}
+
+/** Monitored mailboxes that are not paused. */
+export function lockedOutCount({ status }: OverviewJson): number {
+  return countOf(LOCKED_OUT, status.totals);
+}
+
+function countOf(states: readonly State[], { states: counts }: Totals): number {
+  return states.reduce((sum, one) => sum + (counts[one] ?? 0), 0);
+}
+
 /** "2 of 40 mailboxes are locked out" */
 export function headline({ status }: OverviewJson, state: State): string {
   const { mailbox_count: all, totals } = status;
   if (state === 'watching') return `Watching ${mailboxes(all - totals.paused_count)}`;
-  if (state === 'stopped') return status.is_running ? 'All mailboxes are paused' : 'Stopped';
-  const states = LOCKED_OUT.includes(state) ? LOCKED_OUT : [state];
-  const count = states.reduce((sum, one) => sum + (totals.states[one] ?? 0), 0);
-  // Dead messages of a mailbox that is not monitored, or a comparison that is still to come.
-  if (count === 0) return state === 'fetch_failing' ? 'Some mail cannot be fetched' : 'Catching up';
-  return `${formatNumber(count)} of ${mailboxes(all)} ${VERBS[state][count === 1 ? 0 : 1]}`;
+  if (state === 'stopped' && !status.is_running) return 'Stopped';
+  // One of them may be locked out too.
+  if (totals.paused_count === all) return 'All mailboxes are paused';
+  const count = countOf(isLockedOut(state) ? LOCKED_OUT : [state], totals);
+  if (count > 0) return `${formatNumber(count)} of ${mailboxes(all)} ${VERBS[state][count === 1 ? 0 : 1]}`;
+  // Dead messages of a mailbox that is not monitored.
+  if (state === 'fetch_failing') return 'Some mail cannot be fetched';
+  const unchecked = totals.unreconciled_count;
+  return `${formatNumber(unchecked)} of ${mailboxes(all)} ${unchecked === 1 ? 'is' : 'are'} not checked yet`;
 }
 
 /** "Of 40 mailboxes, 2 are locked out, 37 are up to date, 1 is paused." */
 export function stateSummary({ status }: OverviewJson): string {
   const { mailbox_count: all, totals } = status;
+  const { paused_count: paused, states, unreconciled_count: unchecked } = totals;
+  // The counts do not say in which state the mailboxes are that were never compared with Gmail.
+  const isUnknown = unchecked > 0 && (states.watching ?? 0) > 0;
+  const verbs = isUnknown ? { ...VERBS, watching: ['has nothing waiting', 'have nothing waiting'] } : VERBS;
   const parts = (Object.keys(VERBS) as State[]).flatMap((state) => {
-    const count = totals.states[state] ?? 0;
-    return count === 0 ? [] : [`${formatNumber(count)} ${VERBS[state][count === 1 ? 0 : 1]}`];
+    const count = states[state] ?? 0;
+    return count === 0 ? [] : [`${formatNumber(count)} ${verbs[state][count === 1 ? 0 : 1]}`];
   });
-  const paused = totals.paused_count;
   if (paused > 0) parts.push(`${formatNumber(paused)} ${paused === 1 ? 'is' : 'are'} paused`);
-  return `Of ${mailboxes(all)}, ${parts.join(', ')}.`;
+  const unknown = `Whether mail is missing is not known yet for ${formatNumber(unchecked)} of them.`;
+  return `Of ${mailboxes(all)}, ${parts.join(', ')}.${isUnknown ? ` ${unknown}` : ''}`;
 }
 
 /** Whether all mail is stored, over all mailboxes. The dead messages are described as for one. */

@@ -55,7 +55,13 @@ describe('with several mailboxes', () => {
     expect(json.searched).toEqual({ mailboxes: ['sales@example.com'], not_searched_count: 0 });
     expect(await search('zebra', { mailbox: 'other@example.com' })).toMatchObject({
       messages: [],
-      gmail: { error: { code: 'not_found' } },
+      gmail: {
+        error: {
+          code: 'not_found',
+          detail: 'other@example.com is not monitored, so its Gmail cannot be searched.',
+          remediation: 'Choose another mailbox in the filters, or press “Add a mailbox”.',
+        },
+      },
       searched: { mailboxes: [], not_searched_count: 1 },
     });
   });
@@ -74,6 +80,60 @@ describe('with several mailboxes', () => {
     });
     system.deleteSecret('sales@example.com');
     expect((await search('zebra', { mailbox: OWN })).gmail).toEqual({ error: null });
+  });
+
+  it('an error of an added mailbox names it, the reason and its own command, also when it was chosen', async () => {
+    const { gmail } = await system.add("o'neil@example.com");
+    await system.call('poll');
+    gmail.revokeRefreshToken();
+    const error = {
+      code: 'reauth_required',
+      detail: "o'neil@example.com: Gmail rejected the refresh token: OAuth token: 400 invalid_grant.",
+      remediation: expect.stringContaining("add --mailbox 'o'\\''neil@example.com'."),
+    };
+    expect((await search('zebra')).gmail.error).toEqual(error);
+    expect((await search('zebra', { mailbox: "o'neil@example.com" })).gmail.error).toEqual(error);
+    system.gmail.revokeRefreshToken();
+    expect((await search('zebra', { mailbox: OWN })).gmail.error).toMatchObject({
+      detail: expect.stringMatching(/^orders@example\.com: Gmail rejected the refresh token: /),
+      remediation: expect.stringContaining('add --mailbox ADDRESS.'),
+    });
+  });
+
+  it('the error of a mailbox that no run has reached has the reason of the last run and what to do', async () => {
+    await system.add('sales@example.com');
+    system.deleteSecret('sales@example.com');
+    const errorNow = async () => (await search('zebra', { mailbox: 'sales@example.com' })).gmail.error;
+    expect(await errorNow()).toEqual({
+      code: 'account_unconfirmed',
+      detail: 'sales@example.com: No run has reached this mailbox yet.',
+      remediation: 'Press “Poll now”.',
+    });
+    await system.pause('sales@example.com');
+    expect((await errorNow()).remediation).toBe('Press “Resume” of this mailbox.');
+    await system.pause('sales@example.com', false);
+    await system.call('poll');
+    expect(await errorNow()).toEqual({
+      code: 'mailbox_secret_missing',
+      detail: expect.stringMatching(/^sales@example\.com: The added mailbox has no credentials: \S/),
+      remediation: expect.stringMatching(/^Run `npm run authorize -- --mailbox sales@example\.com --secret-/),
+    });
+    expect((await search('zebra')).gmail.error).toEqual(await errorNow());
+  });
+
+  it('the error of a chosen first mailbox without credentials says so', async () => {
+    await system.add('sales@example.com');
+    await system.call('poll');
+    const { call } = system.instance({ GMAIL_REFRESH_TOKEN: '' });
+    const body = { q: 'zebra', mailbox: OWN };
+    const { json } = await call('console', { path: '/api/console/messages/search', body });
+    expect(json.gmail.error).toEqual({
+      code: 'not_configured',
+      detail:
+        'orders@example.com is not monitored: it was removed, or it is the first mailbox, which has no credentials.',
+      remediation:
+        'Choose another mailbox in the filters, or press “Add a mailbox”. For the first mailbox, run `npm run authorize`.',
+    });
   });
 
   it('an added mailbox that Gmail has not answered for is counted as not searched', async () => {
@@ -130,5 +190,23 @@ describe('with several mailboxes', () => {
       ['sales@example.com', 'Zebra two'],
     ]);
     expect(json.gmail).toEqual({ error: null });
+  });
+
+  it('the list by state names the mailbox whose Gmail does not answer, with its own command', async () => {
+    const { gmail } = await system.add('sales@example.com');
+    await system.call('poll');
+    spam(gmail, 'Zebra two');
+    await system.pass(60);
+    await system.call('poll');
+    gmail.revokeRefreshToken();
+    const { json } = await system.call('console', {
+      method: 'GET',
+      path: '/api/console/messages',
+      query: { state: 'ignored' },
+    });
+    expect(json.gmail.error).toMatchObject({
+      detail: expect.stringMatching(/^sales@example\.com: Gmail rejected the refresh token: /),
+      remediation: expect.stringContaining('add --mailbox sales@example.com.'),
+    });
   });
 });

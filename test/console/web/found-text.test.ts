@@ -35,7 +35,19 @@ describe('the result of a search that found nothing', () => {
     };
     expect(resultText([], result)).toBe(
       'Gmail was not searched for messages that are not stored. No run yet. Poll. ' +
-        'None of 2 mailboxes were searched. To search another one, choose it in the filters.',
+        'None of 2 mailboxes were searched.',
+    );
+  });
+
+  it('does not advise to choose a mailbox that could not be searched', () => {
+    const result = {
+      gmail: { error: { code: 'reauth_required', detail: 'b@example.com: No.', remediation: 'Authorize.' } },
+      next_before: null,
+      searched: { mailboxes: ['a@example.com'], not_searched_count: 1 },
+    };
+    expect(resultText([], result)).toBe(
+      '0 messages found that are not stored, but Gmail did not answer everything. b@example.com: No. Authorize. ' +
+        'Only 1 of 2 mailboxes was searched: a@example.com.',
     );
   });
 });

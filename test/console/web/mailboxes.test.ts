@@ -7,6 +7,7 @@ import {
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
+import { reconciliation } from './overview-fixture.ts';
 
 const MAILBOX_COUNT = 230;
 
@@ -80,6 +81,113 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     await page.locator('#result', { hasText: 'all mailboxes are paused' }).waitFor();
     await page.getByRole('button', { name: 'Resume orders@example.com' }).click();
     await page.locator('#state-label', { hasText: /^(Catching up|Watching)$/ }).waitFor();
+  });
+
+  it('heading, summary and row agree about a mailbox that was never compared with Gmail', async () => {
+    const { page } = await fixture.open();
+    await page.route('**/api/console/overview', async (route) => {
+      const headers = { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
+      const { status, ...rest } = await (await route.fetch({ headers })).json();
+      const checked = { ...status.mailboxes[0], state: 'watching', reconciliation: reconciliation() };
+      const added = { ...checked, email_address: 'sales@example.com', reconciliation: null };
+      const totals = { ...status.totals, states: { watching: 2 }, unreconciled_count: 1 };
+      const several = { state: 'watching', mailbox_count: 2, totals, mailboxes: [checked, added] };
+      await route.fulfill({ json: { ...rest, status: { ...status, ...several } } });
+    });
+    await page.locator('#state-label', { hasText: /^1 of 2 mailboxes is not checked yet$/ }).waitFor();
+    expect(await page.locator('#state-reason').textContent()).toBe(
+      'Of 2 mailboxes, 2 have nothing waiting. Whether mail is missing is not known yet for 1 of them.',
+    );
+    const rows = page.locator('#mailbox-list .mailbox-state');
+    await rows.nth(1).waitFor();
+    expect(await rows.allTextContents()).toEqual(['Watching', 'Not checked yet']);
+    expect(await rows.nth(1).getAttribute('data-tone')).toBe('active');
+  });
+
+  describe('"Check now" while a mailbox is locked out', () => {
+    const LAST_ERROR = {
+      code: 'reauth_required',
+      detail: 'OAuth token: 400 invalid_grant.',
+      remediation: 'Run `npm run authorize -- --mailbox sales@example.com`.',
+    };
+    const FAILED = { title: 'Gmail rejected the refresh token', detail: 'OAuth.', code: 'reauth_required' };
+
+    /** Three mailboxes, of which these are locked out. The others have a full check from the second `poll-now` on. */
+    const openWith = async (locked: readonly string[], options?: Parameters<Fixture['open']>[0]) => {
+      const { page, violations } = await fixture.open(options);
+      let posts = 0;
+      await page.route('**/poll-now?reconcile=all', async (route) => {
+        posts += 1;
+        const isAll = locked.length === 3;
+        await route.fulfill(isAll ? { status: 409, json: FAILED } : { json: { outcome: 'completed' } });
+      });
+      await page.route('**/api/console/overview', async (route) => {
+        const headers = { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
+        const { status, ...rest } = await (await route.fetch({ headers })).json();
+        const full = reconciliation({ gmail_count: 7 });
+        const mailboxes = ['sales@example.com', 'office@example.com', 'orders@example.com'].map(
+          (address) => ({
+            ...status.mailboxes[0],
+            email_address: address,
+            ...(locked.includes(address)
+              ? { state: 'reauth_required', last_error: LAST_ERROR }
+              : { state: 'watching', reconciliation: { ...full, full: posts > 1 ? full : null } }),
+          }),
+        );
+        const states = { reauth_required: locked.length, watching: 3 - locked.length };
+        const totals = { ...status.totals, states };
+        await route.fulfill({
+          json: {
+            ...rest,
+            status: {
+              ...status,
+              is_running: true,
+              state: 'reauth_required',
+              mailbox_count: 3,
+              totals,
+              mailboxes,
+            },
+          },
+        });
+      });
+      await page.locator('#mailbox', { hasText: '3 mailboxes' }).waitFor();
+      await page.locator('#check-now').click();
+      return { page, violations, error: page.locator('#errors .error') };
+    };
+
+    it('names it, the reason and its command, and gives the result of the others', async () => {
+      const { error, page, violations } = await openWith(['sales@example.com']);
+      await error.filter({ hasText: 'Check now: sales@example.com cannot be checked' }).waitFor();
+      expect((await error.innerText()).replaceAll(/\s+/g, ' ')).toBe(
+        'Check now: sales@example.com cannot be checked while it is locked out ' +
+          'OAuth token: 400 invalid_grant. Other mailboxes: The check has begun. A later run ends it, and its result appears here. ' +
+          'Run npm run authorize -- --mailbox sales@example.com. Dismiss',
+      );
+      await page.locator('#check-now').click();
+      await error.filter({ hasText: 'Checked 2 of 3 mailboxes: Gmail lists 14 messages' }).waitFor();
+      expect(violations).toEqual([]);
+    });
+
+    it('counts several, and refers to the list of mailboxes', async () => {
+      const { error } = await openWith(['sales@example.com', 'office@example.com', 'orders@example.com']);
+      await error.filter({ hasText: 'Check now: 3 mailboxes cannot be checked' }).waitFor();
+      expect((await error.innerText()).replaceAll(/\s+/g, ' ')).toBe(
+        'Check now: 3 mailboxes cannot be checked while they are locked out ' +
+          'sales@example.com, office@example.com, orders@example.com. ' +
+          'The list of mailboxes on this page says what to do for each. Dismiss',
+      );
+    });
+
+    it('adds the results of all mailboxes when none is locked out', async () => {
+      const { page } = await openWith([]);
+      await page.locator('#result', { hasText: 'The check has begun.' }).waitFor();
+      await page.locator('#check-now').click();
+      await page
+        .locator('#result', {
+          hasText: /^Checked 3 mailboxes: Gmail lists 21 messages since the first start\. None is missing\.$/,
+        })
+        .waitFor();
+    });
   });
 
   it('the worst 100 are shown first, More shows the others, and the filter finds an address on any page', async () => {

@@ -132,6 +132,74 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     await fixture.db.query("delete from email_ledger where gmail_message_id = '0123456789abcde0'");
   });
 
+  it('shows a failed retry in the row of its message, spoken, until the next action', async () => {
+    const { page, violations } = await fixture.open({ viewport: { width: 400, height: 800 } });
+    await page.route('**/retry', async (route) => await route.abort(), { times: 1 });
+    const row = listed(page).first();
+    await row.getByRole('button', { name: 'Retry' }).click();
+    const error = row.locator('.error', { hasText: 'Retry: The server is not responding' });
+    await error.waitFor();
+    expect(await page.locator('#announcement').textContent()).toMatch(/^Retry: The server is not/);
+    expect(await page.locator('#errors').textContent()).toBe('');
+    await fixture.call('poll-now');
+    await page.locator('#messages-body').waitFor({ state: 'hidden' });
+    expect(await page.locator('#messages > .errors .error').count()).toBe(1);
+    await page.locator('#poll-now').click();
+    await result(page, /^Nothing new/);
+    expect(await page.locator('.error').count()).toBe(0);
+    expect(violations).toEqual([]);
+  });
+
+  it('keeps the error of a message whose row changes, and shows that of "Retry all" in the section', async () => {
+    await fixture.db.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, source, state, attempt_count, error_code, last_attempt_at)
+       select id, '0123456789abcde0', 'history', 'dead', 8, 'gmail_refused', now() from mailboxes`,
+    );
+    const { page } = await fixture.open();
+    await page.route('**/retry', async (route) => await route.abort());
+    const row = listed(page).filter({ hasText: failing });
+    await row.getByRole('button', { name: 'Retry' }).click();
+    await row.locator('.error').waitFor();
+    await fixture.db.query('update email_ledger set attempt_count = 4 where gmail_message_id = $1', [
+      failing,
+    ]);
+    await fixture.db.query('update email_monitor_status set last_poll_at = now()');
+    await row.getByText('Waiting for its 5th attempt').waitFor();
+    expect(await row.locator('.error').count()).toBe(1);
+    await page.getByRole('button', { name: 'Retry all' }).click();
+    await page.locator('#messages > .errors .error', { hasText: 'Retry all: ' }).waitFor();
+    expect(await page.locator('.error').count()).toBe(1);
+    await fixture.db.query("delete from email_ledger where gmail_message_id = '0123456789abcde0'");
+  });
+
+  it('shows the error of a retry in the section when its message has stopped failing in the meantime', async () => {
+    await fixture.db.query(
+      "update email_ledger set state = 'dead', attempt_count = 8, resolved_at = now() where gmail_message_id = $1",
+      [failing],
+    );
+    const { page } = await fixture.open();
+    await page.route('**/poll-now', async (route) => {
+      await page.locator('#messages-body').waitFor({ state: 'hidden' });
+      await route.abort();
+    });
+    await listed(page).getByRole('button', { name: 'Retry' }).click();
+    const error = page.locator('#messages > .errors .error', { hasText: 'Retry: The server' });
+    await error.waitFor();
+    expect(await page.locator('.error').count()).toBe(1);
+  });
+
+  it('shows the error of a found message in its row, and in the section after the search has ended', async () => {
+    const { page } = await fixture.open();
+    await searchFor(page, failing);
+    await foundText(page, /^1 message found/);
+    await page.route('**/retry', async (route) => await route.abort());
+    await found(page).getByRole('button', { name: 'Retry' }).click();
+    await found(page).locator('.error', { hasText: 'Retry: ' }).waitFor();
+    await type(page, '');
+    await page.locator('#messages > .errors .error').waitFor();
+    expect(await page.locator('.error').count()).toBe(1);
+  });
+
   it('shows the ignored messages with their reason, and counts them by rule', async () => {
     const { page } = await fixture.open();
     await state(page, 'Ignored').click();

@@ -111,18 +111,57 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of consume
     expect(await page.locator('#consumer-list td').nth(2).innerText()).toBe('0');
   });
 
-  it('shows the problem when a worker has the email', async () => {
+  it('shows a failed requeue in the row of its email, spoken, until the next action', async () => {
+    const { page, violations } = await opened({ viewport: { width: 400, height: 800 } });
+    await page.route('**/requeue', async (route) => await route.abort(), { times: 1 });
+    const row = page.locator('#dead-email-list li').nth(1);
+    await row.getByRole('button', { name: 'Process again' }).click();
+    const error = row.locator('.error', { hasText: 'Process again: The server is not responding' });
+    await error.waitFor();
+    expect(await page.locator('#announcement').textContent()).toMatch(/^Process again: The server is not/);
+    expect(await page.locator('#errors').textContent()).toBe('');
+    await fixture.db.query("update email_queue set error = 'Another error.' where email_id = $1", [
+      ids.at(-2),
+    ]);
+    await row.getByText('Another error.').waitFor();
+    expect(await error.count()).toBe(1);
+    await page.locator('#dead-email-list li').first().getByRole('button', { name: 'Process again' }).click();
+    await result(page, /^1 email queued again\./);
+    expect(await page.locator('.error').count()).toBe(0);
+    expect(violations).toEqual([]);
+  });
+
+  it('shows the error of a button for all dead emails in the section, not in a row', async () => {
+    const { page } = await opened();
+    await page.route('**/requeue-dead', async (route) => await route.abort());
+    await page.getByRole('button', { name: 'Process all dead of extraction again' }).click();
+    await page.locator('#processing > .errors .error', { hasText: 'Process all dead' }).waitFor();
+    expect(await page.locator('.error').count()).toBe(1);
+  });
+
+  it('shows the problem when a worker has the email, in the section once the row is gone', async () => {
     const { page } = await opened({ clock: true });
     await fixture.db.query(
       "update email_queue set state = 'claimed', worker = 'worker-9', due_at = now() + interval '5 minutes' where email_id = $1",
       [ids.at(-1)],
     );
     await page.locator('#dead-email-list li').first().getByRole('button', { name: 'Process again' }).click();
-    const error = page.locator('#errors .error');
+    await page.locator('#dead-email-list li').nth(1).waitFor({ state: 'detached' });
+    const error = page.locator('#processing > .errors .error');
     await error.waitFor();
     expect(await error.innerText()).toMatch(
       /Process again: A worker has claimed the email\s+The worker worker-9 has claimed the email \d+\.\s+Wait until/,
     );
+    expect(await page.locator('.error').count()).toBe(1);
+  });
+
+  it('shows the problem at the top of the page once the section is hidden', async () => {
+    const { page } = await opened({ clock: true });
+    await fixture.db.query('delete from email_queue');
+    await fixture.db.query('delete from consumers');
+    await page.locator('#dead-email-list li').first().getByRole('button', { name: 'Process again' }).click();
+    await page.locator('#processing').waitFor({ state: 'hidden' });
+    await page.locator('#errors .error', { hasText: 'Process again: ' }).waitFor();
   });
 
   it('shows in an opened email its state for each consumer', async () => {

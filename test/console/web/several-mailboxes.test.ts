@@ -47,9 +47,37 @@ describe('the state of several mailboxes', () => {
     expect(describeState(several(states, { state: 'stopped', is_running: false })).label).toBe('Stopped');
   });
 
-  it('the headline is not Watching while a mailbox has never been compared with Gmail', () => {
-    const described = describeState(several({ states: { watching: 40 }, unreconciled_count: 1 }));
-    expect(described).toMatchObject({ state: 'catching_up', tone: 'active', label: 'Catching up' });
+  it('the headline says that all are paused also while one of them is locked out', () => {
+    const given = several({ states: {}, paused_count: 40 }, { state: 'reauth_required' });
+    expect(describeState(given)).toMatchObject({
+      label: 'All mailboxes are paused',
+      reason: 'Of 40 mailboxes, 40 are paused.',
+    });
+  });
+
+  it.each([
+    [1, '1 of 40 mailboxes is not checked yet'],
+    [40, '40 of 40 mailboxes are not checked yet'],
+  ])(
+    'the headline is not Watching while %i mailboxes have never been compared with Gmail, and none is called up to date',
+    (count, label) => {
+      const described = describeState(several({ states: { watching: 40 }, unreconciled_count: count }));
+      expect(described).toMatchObject({ state: 'catching_up', tone: 'active', label });
+      expect(described.reason).toBe(
+        `Of 40 mailboxes, 40 have nothing waiting. Whether mail is missing is not known yet for ${count} of them.`,
+      );
+    },
+  );
+
+  it('the reason calls no mailbox up to date while one was never compared, whatever the headline is', () => {
+    const states = { reauth_required: 1, catching_up: 1, watching: 1 };
+    const given = several({ states, unreconciled_count: 2 }, { mailbox_count: 3, state: 'reauth_required' });
+    expect(describeState(given)).toMatchObject({
+      label: '1 of 3 mailboxes is locked out',
+      reason:
+        'Of 3 mailboxes, 1 is locked out, 1 is catching up, 1 has nothing waiting. ' +
+        'Whether mail is missing is not known yet for 2 of them.',
+    });
   });
 });
 
