@@ -44,6 +44,7 @@ export interface MailboxState extends Mailbox {
   readonly lastRunAt: Date | null;
 }
 
+/** What decides whether a run of a mailbox begins. */
 export interface RunState {
   /** `is_running` of the status row. */
   readonly isRunning: boolean;
