@@ -23,10 +23,11 @@ async function startRun(options: Partial<QuotaBudgetOptions> & { readonly runMs?
     await time.db.query('insert into mailbox_quota (mailbox_id, available_units) values ($1, 5900)', [
       mailboxId,
     ]);
-  const run = { mailboxId, statementCount: 0, isDatabaseDown: false };
+  const run = { mailboxId, statementCount: 0, isDatabaseDown: false, beforeStatement: Promise.resolve() };
   const query: Database['query'] = async (sql, parameters) => {
     if (run.isDatabaseDown) throw new AppError('database_unavailable', 'The database is down.');
     run.statementCount += 1;
+    await run.beforeStatement;
     return await time.db.query(sql, parameters);
   };
   const deadline = Deadline.after(options.runMs ?? 60_000, time.clock);
@@ -148,6 +149,26 @@ describe('rate limit', () => {
     expect(time.clock() - startedMs).toBeGreaterThanOrEqual(1_000);
     void run.budget.onSuccess();
     expect(await time.run(run.budget.reserve(20, 320))).toBe(320);
+  });
+
+  test('the end of a run waits until the pause is stored', async () => {
+    const run = await startRun();
+    await run.budget.acquire(20);
+    const stored = Promise.withResolvers<void>();
+    run.beforeStatement = stored.promise;
+    void run.budget.onRateLimited();
+    let hasFinished = false;
+    const finished = run.budget.finish().then(() => {
+      hasFinished = true;
+    });
+    await new Promise(setImmediate);
+    expect(hasFinished).toBe(false);
+    stored.resolve();
+    await finished;
+    const { rows } = await time.db.query('select pause_seconds from mailbox_quota where mailbox_id = $1', [
+      run.mailboxId,
+    ]);
+    expect(rows).toEqual([{ pause_seconds: 1 }]);
   });
 
   test('a rate limit pauses other instances too', async () => {
