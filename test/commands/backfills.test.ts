@@ -4,9 +4,8 @@ import {
   readBackfillOutcome,
   readBackfillProgress,
 } from '../../commands/backfill/backfills.ts';
-import type { Lease } from '../../shared/db/lease.ts';
-import { enterListPage, findNextListJob } from '../../shared/db/list-jobs.ts';
-import { insertLeasedMailbox, insertMessage } from '../helpers/listing-rows.ts';
+import { enterListPage } from '../../shared/db/list-jobs.ts';
+import { insertLeasedMailbox, insertMessage, nextListJob } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 let db: TestDatabase;
@@ -14,12 +13,6 @@ beforeAll(async () => {
   db = await createTestDatabase();
 });
 afterAll(async () => await db.close());
-
-async function next(lease: Lease) {
-  const job = await findNextListJob(db, lease.mailboxId);
-  if (job === null) throw new Error('No list job can be continued.');
-  return job;
-}
 
 describe('backfills', () => {
   test('a repeated backfill continues the open one, even when several calls are concurrent', async () => {
@@ -35,7 +28,7 @@ describe('backfills', () => {
   test('a backfill counts messages that are due, waiting and in each final state', async () => {
     const lease = await insertLeasedMailbox(db);
     const { id } = await planBackfill(db, lease.mailboxId, 'in:inbox');
-    await enterListPage(db, lease, await next(lease), {
+    await enterListPage(db, lease, await nextListJob(db, lease), {
       ids: ['due', 'waits', 'stored', 'draft', 'gone', 'dead'],
       nextPageToken: null,
       labelId: null,

@@ -8,6 +8,7 @@ import {
   insertLeasedMailbox,
   insertListJob,
   loseLease,
+  nextListJob,
   readMessage,
 } from '../helpers/listing-rows.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
@@ -18,14 +19,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await db.close());
 
-async function next(lease: Lease) {
-  const job = await findNextListJob(db, lease.mailboxId);
-  if (job === null) throw new Error('No list job can be continued.');
-  return job;
-}
-
 async function enter(lease: Lease, ids: string[], nextPageToken: string | null, settleSeconds = 0) {
-  return await enterListPage(db, lease, await next(lease), {
+  return await enterListPage(db, lease, await nextListJob(db, lease), {
     ids,
     nextPageToken,
     labelId: null,
@@ -43,7 +38,7 @@ describe('list jobs', () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     expect(await enter(lease, ['a', 'b'], 'token')).toBe(2);
-    expect(await next(lease)).toMatchObject({
+    expect(await nextListJob(db, lease)).toMatchObject({
       pageToken: 'token',
       query: 'in:anywhere',
       purpose: 'backfill',
@@ -64,14 +59,14 @@ describe('list jobs', () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await expect(enter(lease, ['a', 'nul\0'], 'token')).rejects.toMatchObject({ code: 'unstorable' });
-    expect(await next(lease)).toMatchObject({ pageToken: null });
+    expect(await nextListJob(db, lease)).toMatchObject({ pageToken: null });
     expect(await readMessage(db, lease, 'a')).toBeUndefined();
   });
 
   test('a list job enters nothing for an instance that has lost the lease', async () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
-    const job = await next(lease);
+    const job = await nextListJob(db, lease);
     await loseLease(db, lease);
     const page = { ids: ['a'], nextPageToken: 'token', labelId: null, settleSeconds: 0 };
     await expect(enterListPage(db, lease, job, page)).rejects.toMatchObject({ code: 'lease_lost' });
@@ -86,8 +81,8 @@ describe('list jobs', () => {
     const lease = await insertLeasedMailbox(db);
     await insertListJob(db, lease.mailboxId, { purpose: 'backfill', query: 'in:anywhere' });
     await enter(lease, ['a'], 'token');
-    await restartListJob(db, lease, (await next(lease)).id);
-    expect(await next(lease)).toMatchObject({ pageToken: null, restartCount: 1 });
+    await restartListJob(db, lease, (await nextListJob(db, lease)).id);
+    expect(await nextListJob(db, lease)).toMatchObject({ pageToken: null, restartCount: 1 });
     expect(await enter(lease, ['a', 'b'], null)).toBe(1);
     expect(await jobs(lease)).toMatchObject([{ listed_count: 2, new_count: 2 }]);
   });
@@ -99,7 +94,7 @@ describe('list jobs', () => {
     await insertListJob(db, lease.mailboxId, { purpose: 'gap', query: 'gap', includeSpamTrash: true });
     const order: string[] = [];
     for (let n = 0; n < 3; n += 1) {
-      order.push((await next(lease)).query);
+      order.push((await nextListJob(db, lease)).query);
       await enter(lease, [], null);
     }
     expect(order).toEqual(['gap', 'first', 'second']);
@@ -118,7 +113,7 @@ describe('repeated listings', () => {
       await ageListings(db, lease, 89);
       expect(await findNextListJob(db, lease.mailboxId)).toBeNull();
       await ageListings(db, lease, 1);
-      expect(await next(lease)).toMatchObject({ pageToken: null });
+      expect(await nextListJob(db, lease)).toMatchObject({ pageToken: null });
       expect(await enter(lease, ['a', 'late'], null, 90)).toBe(1);
       expect(await jobs(lease)).toMatchObject([
         { listed_count: 2, new_count: 3, finished_at: expect.any(Date) },
@@ -132,7 +127,7 @@ describe('repeated listings', () => {
     await enter(lease, ['a'], 'token', 90);
     await ageListings(db, lease, 200);
     await enter(lease, ['b'], null, 90);
-    expect(await next(lease)).toMatchObject({ pageToken: null });
+    expect(await nextListJob(db, lease)).toMatchObject({ pageToken: null });
     await enter(lease, ['a', 'b', 'late'], null, 90);
     expect(await jobs(lease)).toMatchObject([{ finished_at: expect.any(Date) }]);
   });

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '../../shared/db/database.ts';
 import type { Lease } from '../../shared/db/lease.ts';
-import type { ListPurpose } from '../../shared/db/list-jobs.ts';
+import { findNextListJob, type ListJob, type ListPurpose } from '../../shared/db/list-jobs.ts';
 
 let count = 0;
 
@@ -103,4 +103,11 @@ export async function insertListJob(
     [mailboxId, job.purpose, job.query, job.includeSpamTrash ?? false],
   );
   return rows[0]?.id ?? 0;
+}
+
+/** The list job that the next run continues. */
+export async function nextListJob(db: Database, { mailboxId }: Lease): Promise<ListJob> {
+  const job = await findNextListJob(db, mailboxId);
+  if (job === null) throw new Error('No list job can be continued.');
+  return job;
 }
