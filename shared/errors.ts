@@ -172,6 +172,7 @@ const RUN_ONLY_REMEDIATIONS: readonly string[] = [
   'backing_off',
   'lease_lost',
   'out_of_time',
+  'quota_used_up',
   'internal',
 ] satisfies ErrorCode[];
 
