@@ -153,6 +153,11 @@ async function open(
   return { page, violations };
 }
 
+/** Makes the page ask for an overview at once, as when the computer is online again. Otherwise it asks every two seconds. */
+export async function refresh(page: Page): Promise<void> {
+  await page.evaluate("window.dispatchEvent(new Event('online'))");
+}
+
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** The serious and critical findings of axe. @param include selectors of the parts to check; the whole page by default */

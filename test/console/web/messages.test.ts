@@ -5,6 +5,7 @@ import {
   chromiumPath,
   createFixture,
   type Fixture,
+  refresh,
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
@@ -142,6 +143,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(await page.locator('#announcement').textContent()).toMatch(/^Retry: The server is not/);
     expect(await page.locator('#errors').textContent()).toBe('');
     await fixture.call('poll-now');
+    await refresh(page);
     await page.locator('#messages-body').waitFor({ state: 'hidden' });
     expect(await page.locator('#messages > .errors .error').count()).toBe(1);
     await page.locator('#poll-now').click();
@@ -164,6 +166,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
       failing,
     ]);
     await fixture.db.query('update email_monitor_status set last_poll_at = now()');
+    await refresh(page);
     await row.getByText('Waiting for its 5th attempt').waitFor();
     expect(await row.locator('.error').count()).toBe(1);
     await page.getByRole('button', { name: 'Retry all' }).click();
@@ -179,6 +182,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     );
     const { page } = await fixture.open();
     await page.route('**/poll-now', async (route) => {
+      await refresh(page);
       await page.locator('#messages-body').waitFor({ state: 'hidden' });
       await route.abort();
     });
@@ -269,6 +273,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
        where gmail_message_id = $1`,
       [failing],
     );
+    await refresh(page);
     await found(page).getByText('Waiting for its 5th attempt').waitFor();
     expect(await page.locator('#found-text').innerText()).toBe('3 messages found that are not stored.');
     expect(violations).toEqual([]);

@@ -6,6 +6,7 @@ import {
   chromiumPath,
   createFixture,
   type Fixture,
+  refresh,
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
@@ -39,6 +40,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     await result(page, /^Started\./);
     expect(await page.locator('#waiting').textContent()).toMatch(/not known since \d\d:\d\d/);
     await fixture.call('poll-now');
+    await refresh(page);
     await state(page, 'watching');
     expect(violations).toEqual([]);
   });
@@ -346,6 +348,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason("the console's page"), 
     // Until a run ends.
     await state(page, 'catching_up');
     await fixture.call('poll-now');
+    await refresh(page);
     await state(page, 'watching');
     await tabTo(page, '#email-list li:nth-child(2) .open');
     await page.keyboard.press('Enter');

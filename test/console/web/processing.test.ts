@@ -6,6 +6,7 @@ import {
   chromiumPath,
   createFixture,
   type Fixture,
+  refresh,
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
@@ -123,6 +124,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of consume
     await fixture.db.query("update email_queue set error = 'Another error.' where email_id = $1", [
       ids.at(-2),
     ]);
+    await refresh(page);
     await row.getByText('Another error.').waitFor();
     expect(await error.count()).toBe(1);
     await page.locator('#dead-email-list li').first().getByRole('button', { name: 'Process again' }).click();

@@ -8,6 +8,7 @@ import {
   chromiumPath,
   createFixture,
   type Fixture,
+  refresh,
   seriousViolations,
   titleOrSkipReason,
 } from './console-fixture.ts';
@@ -104,6 +105,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       expect(posts).toEqual([]);
       await page.unroute(OVERVIEW);
       await page.clock.resume();
+      await refresh(page);
       await heading(page, 'Watching');
       expect(await page.locator('#stop').getAttribute('aria-disabled')).toBeNull();
       expect(await page.locator('#controls-off').isHidden()).toBe(true);
@@ -251,6 +253,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
       const advice = page.locator('#advice');
       await advice.getByRole('button', { name: 'Start' }).focus();
       await page.unrouteAll();
+      await refresh(page);
       await advice.waitFor({ state: 'hidden' });
       expect(await page.locator('h1:focus').count()).toBe(1);
     });
@@ -467,6 +470,7 @@ async function adviseWith(page: Page, action: string): Promise<void> {
     const advice = { advice: ['Do.'], advice_items: [{ code: 'test', text: 'Do.', action }] };
     await route.fulfill({ json: { ...rest, status: { ...status, ...advice } } });
   });
+  await refresh(page);
   await page.locator('#advice', { hasText: 'Do.' }).waitFor();
 }
 
@@ -475,6 +479,7 @@ async function loseAnswers(page: Page): Promise<void> {
   // No older request is in progress when this one fails.
   const failed = page.waitForEvent('requestfailed');
   await page.route(OVERVIEW, (route) => route.abort());
+  await refresh(page);
   await failed;
   await pause(page);
   await page.clock.runFor(5_000);
@@ -513,7 +518,8 @@ async function pause(page: Page): Promise<void> {
 
 /** As `pause`, while no request is in progress. */
 async function pauseAfterAnswer(page: Page): Promise<void> {
-  await (await page.waitForResponse(OVERVIEW)).finished();
+  const [response] = await Promise.all([page.waitForResponse(OVERVIEW), refresh(page)]);
+  await response.finished();
   await pause(page);
   await settle(page);
 }
