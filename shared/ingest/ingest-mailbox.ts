@@ -156,6 +156,7 @@ async function ingestUnderLease(
         lease,
         counts: run.counts,
         durationMs,
+        hasHistoryAnswer: run.hasHistoryAnswer,
       };
       if ((await recordRunEnd(app, ended)) === 'recorded')
         return { outcome: end.outcome, counts: run.counts, error: end.error };
