@@ -20,6 +20,22 @@ describe('run without an answer from Gmail', () => {
     });
   });
 
+  test('a first run fails with gmail_unavailable when Gmail does not say in its time whose mailbox it is', async () => {
+    const system = await createTestSystem();
+    system.gmail.faults.add({ kind: 'hang', method: 'getProfile' });
+    const report = await system.ingest({ budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect((await system.call('status')).json.last_error).toContain('Gmail did not answer');
+  });
+
+  test('a run fails with gmail_unavailable when Gmail does not list its labels in time', async () => {
+    const system = await runningSystem();
+    system.gmail.faults.add({ kind: 'hang', method: 'labels.list' });
+    const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+    const report = await labelled.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+  });
+
   test('a run fails when the history is unavailable, even if its units run out while it fetches known messages', async () => {
     const system = await runningSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '120' } });
     for (let n = 0; n < 40; n += 1) system.gmail.deliver(order(n));
