@@ -36,7 +36,8 @@ listings as (
   select mailbox_id, min(created_at) as since
   from list_jobs
   where finished_at is null
-    and not_before <= now()
+    -- A rejected listing waits for its retry without having been listed.
+    and (not_before <= now() or error_code is not null)
   group by mailbox_id
 ),
 -- The oldest rows, so that a long outage of Pub/Sub does not slow the response.
