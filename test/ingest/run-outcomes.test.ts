@@ -65,7 +65,12 @@ test.each(['schedule', 'push'] as const)(
   async (trigger) => {
     const system = await runningSystem();
     system.gmail.deliver(mail('Order'));
-    system.gmail.faults.add({ kind: 'status', status: 429, reason: 'rateLimitExceeded', method: 'history.list' });
+    system.gmail.faults.add({
+      kind: 'status',
+      status: 429,
+      reason: 'rateLimitExceeded',
+      method: 'history.list',
+    });
     await system.ingest({ trigger: 'manual', budgetMs: 3_000 + 1_200 });
     // A push with a newer hint, or the end of the backoff.
     await system.db.query(
@@ -75,7 +80,9 @@ test.each(['schedule', 'push'] as const)(
     const columns = 'failure_count, next_poll_at, last_success_at, last_error_code, last_error';
     const before = await system.rows(`select ${columns} from mailboxes`);
     expect(before).toMatchObject([{ failure_count: 1, last_error_code: 'gmail_rate_limited' }]);
-    expect(await system.ingest({ trigger, budgetMs: 3_000 + 1_200 })).toMatchObject({ outcome: 'out_of_time' });
+    expect(await system.ingest({ trigger, budgetMs: 3_000 + 1_200 })).toMatchObject({
+      outcome: 'out_of_time',
+    });
     expect(await system.rows(`select ${columns} from mailboxes`)).toEqual(before);
     expect((await system.call('status')).json).toMatchObject({
       state: 'backing_off',
