@@ -22,8 +22,10 @@ export interface FinishedRun {
   readonly outcome: string;
   readonly durationMs: number;
   readonly counts: Readonly<RunCounts>;
-  /** Null when the run succeeded. */
+  /** Null when the run did not fail. */
   readonly failure: RunFailure | null;
+  /** Gmail answered `history.list`. A run without this and without a failure leaves the backoff and the last result as they are. */
+  readonly hasHistoryAnswer: boolean;
   /** False: the lease is kept while a push has announced history that the run has not listed. */
   readonly releasesAnyway: boolean;
   /** After success: milliseconds to the next scheduled poll, 0 for the next tick, null to leave it as it is. */
@@ -64,7 +66,8 @@ export interface RunEnd {
 // The counts of the ledger read partial indexes that are normally empty.
 // $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
 // $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
-// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null, $15 the mailbox was added
+// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null, $15 the mailbox was added, $16 the run
+// says something about the mailbox: the lease was not lost, and it failed or Gmail answered
 // Always one row. has_newer_hint true: nothing was changed.
 const FINISH = statement(
   `
@@ -81,12 +84,12 @@ lease_released as (
       lease_holder = null,
       lease_expires_at = null,
       failure_count = case
-        when not $13::boolean then m.failure_count
+        when not $16::boolean then m.failure_count
         when $8::text is null then 0
         else m.failure_count + 1
       end,
       next_poll_at = case
-        when not $13::boolean then m.next_poll_at
+        when not $16::boolean then m.next_poll_at
         -- 5 s, doubled up to 300 s, independent of the poll interval.
         when $8::text is not null then now() + greatest(
           interval '1 millisecond' * $12::integer,
@@ -96,9 +99,9 @@ lease_released as (
         when $11::integer is null and m.failure_count = 0 then m.next_poll_at
       end,
       last_run_ended_at = case when $13::boolean then now() else m.last_run_ended_at end,
-      last_success_at = case when $13::boolean and $8::text is null then now() else m.last_success_at end,
-      last_error_code = case when $13::boolean then $8::text else m.last_error_code end,
-      last_error = case when $13::boolean then $9::text else m.last_error end
+      last_success_at = case when $16::boolean and $8::text is null then now() else m.last_success_at end,
+      last_error_code = case when $16::boolean then $8::text else m.last_error_code end,
+      last_error = case when $16::boolean then $9::text else m.last_error end
   from held h
   where m.id = h.id
     and not h.has_newer_hint
@@ -107,8 +110,8 @@ lease_released as (
 status_updated as (
   update email_monitor_status
   set last_poll_at = now(),
-      last_error_code = case when $15::boolean then last_error_code else $8::text end,
-      last_error = case when $15::boolean then last_error else $10::text end,
+      last_error_code = case when $15::boolean or not $16::boolean then last_error_code else $8::text end,
+      last_error = case when $15::boolean or not $16::boolean then last_error else $10::text end,
       updated_at = now()
   where id = 1
     and $13::boolean
@@ -277,6 +280,7 @@ export async function finishRun(
     failure?.code !== 'lease_lost',
     run.watchTopic,
     run.isAdded,
+    failure?.code !== 'lease_lost' && (failure !== null || run.hasHistoryAnswer),
   ]);
   const row = rows[0];
   if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);

@@ -87,8 +87,8 @@ export async function recordFailedPoll(
   );
 }
 
-/** Records that the credentials reach no mailbox. The status row keeps the error, because there is no mailbox row. */
-export async function recordIdentificationError(
+/** Records why `start` could not identify the first mailbox, or not resolve its label. The end of the next run replaces it. */
+export async function recordStartError(
   db: Queryable,
   error: { readonly code: string; readonly detail: string },
 ): Promise<void> {

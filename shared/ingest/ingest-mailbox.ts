@@ -28,7 +28,7 @@ import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { createRun, type RunContext, type RunRequest } from './run-context.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
-import { type LoopEnd, runSyncLoop } from './sync-loop.ts';
+import { type LoopEnd, runSyncLoop, withoutAnswer } from './sync-loop.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
@@ -73,7 +73,7 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     try {
       await identifyMailbox(app, callOutsideRun(app, null, deadline));
     } catch (thrown) {
-      const error = toAppError(thrown);
+      const error = withoutAnswer(toAppError(thrown));
       await recordUnidentifiedFailure(app, request.trigger, error);
       return { outcome: 'failed', counts: noCounts(), error };
     }
@@ -156,6 +156,7 @@ async function ingestUnderLease(
         lease,
         counts: run.counts,
         durationMs,
+        hasHistoryAnswer: run.hasHistoryAnswer,
       };
       if ((await recordRunEnd(app, ended)) === 'recorded')
         return { outcome: end.outcome, counts: run.counts, error: end.error };
@@ -195,7 +196,7 @@ async function workUnderLease(
     run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run, start);
   } catch (thrown) {
-    const error = toAppError(thrown);
+    const error = withoutAnswer(toAppError(thrown));
     // Gmail was not asked for the account or the label.
     if (error.code === 'quota_used_up') return { outcome: 'out_of_time', error: null, releasesAnyway: true };
     return { outcome: 'failed', error, releasesAnyway: true };

@@ -32,6 +32,7 @@ export interface EndedRun extends LoopEnd {
   readonly lease: Lease;
   readonly counts: Readonly<RunCounts>;
   readonly durationMs: number;
+  readonly hasHistoryAnswer: boolean;
 }
 
 /**

@@ -57,7 +57,8 @@ export async function runSyncLoop(run: RunContext, start: HistoryStart | null): 
   return end;
 }
 
-function withoutAnswer(error: AppError): AppError {
+/** The error of a run that Gmail has not answered: its time being used up is then a failure of Gmail. */
+export function withoutAnswer(error: AppError): AppError {
   if (error.code !== 'out_of_time') return error;
   return new AppError('gmail_unavailable', 'Gmail did not answer within the time of the run.', {
     cause: error,

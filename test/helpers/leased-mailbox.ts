@@ -50,6 +50,7 @@ export async function finishRunOf(db: Queryable, lease: Lease, more: Partial<Fin
     durationMs: 1,
     counts: noCounts(),
     failure: null,
+    hasHistoryAnswer: true,
     releasesAnyway: false,
     nextPollMs: 0,
     watchTopic: null,

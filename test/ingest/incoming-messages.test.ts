@@ -206,6 +206,7 @@ describe('wanted label', () => {
     await system.call('start');
     expect((await system.call('status')).json).toMatchObject({
       state: 'access_denied',
+      last_error: expect.stringContaining('"Invoices"'),
       mailboxes: [{ last_error: { code: 'label_missing', detail: expect.stringContaining('"Invoices"') } }],
     });
     const { id } = system.gmail.deliver(mail('Order'));

@@ -53,6 +53,21 @@ describe('rejected listing', () => {
     ]);
   });
 
+  test('while a rejected first listing waits for its retry, the state is catching_up and what waits is unknown', async () => {
+    const system = await createTestSystem();
+    await system.turnOn();
+    system.gmail.deliver(order(1));
+    system.gmail.faults.add(REJECTION);
+    expect(await system.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'failed' });
+    await system.pass(10);
+    expect(await system.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'completed' });
+    const [job] = await system.rows<{ created_at: Date }>('select created_at from list_jobs');
+    expect((await system.call('status')).json).toMatchObject({
+      state: 'catching_up',
+      mailboxes: [{ waiting_count: null, unknown_since: job?.created_at.toISOString() }],
+    });
+  });
+
   test('a listing starts over when Gmail rejects only its page token', async () => {
     const system = await createTestSystem();
     await system.ingest();

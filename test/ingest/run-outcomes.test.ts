@@ -20,6 +20,22 @@ describe('run without an answer from Gmail', () => {
     });
   });
 
+  test('a first run fails with gmail_unavailable when Gmail does not say in its time whose mailbox it is', async () => {
+    const system = await createTestSystem();
+    system.gmail.faults.add({ kind: 'hang', method: 'getProfile' });
+    const report = await system.ingest({ budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+    expect((await system.call('status')).json.last_error).toContain('Gmail did not answer');
+  });
+
+  test('a run fails with gmail_unavailable when Gmail does not list its labels in time', async () => {
+    const system = await runningSystem();
+    system.gmail.faults.add({ kind: 'hang', method: 'labels.list' });
+    const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+    const report = await labelled.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 });
+    expect(report).toMatchObject({ outcome: 'failed', error: { code: 'gmail_unavailable' } });
+  });
+
   test('a run fails when the history is unavailable, even if its units run out while it fetches known messages', async () => {
     const system = await runningSystem({ env: { GMAIL_QUOTA_UNITS_PER_MINUTE: '120' } });
     for (let n = 0; n < 40; n += 1) system.gmail.deliver(order(n));
@@ -43,6 +59,38 @@ test('a run that waits for quota units until its deadline ends with out_of_time 
     error: null,
   });
 });
+
+test.each(['schedule', 'push'] as const)(
+  'a run (%s) that could not ask Gmail for lack of units leaves the backoff, the error and the last success as they were',
+  async (trigger) => {
+    const system = await runningSystem();
+    system.gmail.deliver(mail('Order'));
+    system.gmail.faults.add({
+      kind: 'status',
+      status: 429,
+      reason: 'rateLimitExceeded',
+      method: 'history.list',
+    });
+    await system.ingest({ trigger: 'manual', budgetMs: 3_000 + 1_200 });
+    // A push with a newer hint, or the end of the backoff.
+    await system.db.query(
+      `update mailboxes set next_poll_at = now() - interval '1 second', last_run_at = now() - interval '20 seconds'`,
+    );
+    await system.db.query(`update mailbox_quota set paused_until = now() + interval '1 hour'`);
+    const columns = 'failure_count, next_poll_at, last_success_at, last_error_code, last_error';
+    const before = await system.rows(`select ${columns} from mailboxes`);
+    expect(before).toMatchObject([{ failure_count: 1, last_error_code: 'gmail_rate_limited' }]);
+    expect(await system.ingest({ trigger, budgetMs: 3_000 + 1_200 })).toMatchObject({
+      outcome: 'out_of_time',
+    });
+    expect(await system.rows(`select ${columns} from mailboxes`)).toEqual(before);
+    expect((await system.call('status')).json).toMatchObject({
+      state: 'backing_off',
+      last_error: expect.stringContaining('429'),
+      mailboxes: [{ waiting_count: null }],
+    });
+  },
+);
 
 test('a run that has no units to resolve its label ends with out_of_time and does not back off', async () => {
   const system = await runningSystem();

@@ -146,8 +146,8 @@ export function pollingAdvice(address: string, { kind, since }: PollingGap): Fou
     };
   }
   const rest =
-    'although the monitor is on. Check that the scheduler job is enabled and is allowed to call poll. Until that is fixed, ' +
-    'fetch manually.';
+    'although the monitor is on. Check that the scheduler job is enabled and is allowed to call poll, and in the log what ' +
+    'poll answers. Until that is fixed, fetch manually.';
   return {
     address,
     item: advise('not_polling', `No run has begun since ${at}, ${rest}`, 'poll_now'),

@@ -11,7 +11,8 @@ import { statement } from '../../db/statement.ts';
 // $1 true: the credentials of the first mailbox are those that the status row names; $2 otherwise their fingerprint, or null
 // is_first: it belongs to these credentials.
 // resumed_at: when the last pause of the mailbox ended.
-// history_unlisted_since: when Gmail reported a history id that no complete listing has reached; null when one has.
+// history_unlisted_since: when an answer of Gmail or a push reported a history id that no complete listing has reached; null
+// when one has.
 // unended_run_at: start of the first unfinished run after the last finished one; that run is active or was killed.
 // unpublished_since: of the oldest 1,000 rows of the outbox.
 const MAILBOXES = statement(
@@ -35,7 +36,8 @@ listings as (
   select mailbox_id, min(created_at) as since
   from list_jobs
   where finished_at is null
-    and not_before <= now()
+    -- A rejected listing waits for its retry without having been listed.
+    and (not_before <= now() or error_code is not null)
   group by mailbox_id
 ),
 -- The oldest rows, so that a long outage of Pub/Sub does not slow the response.
@@ -73,9 +75,10 @@ select m.id,
        date_part('epoch', s.resumed_at) * 1000 as resumed_at,
        date_part('epoch', m.pushed_at) * 1000 as pushed_at,
        date_part('epoch', j.since) * 1000 as listing_since,
-       date_part('epoch', case
-         when coalesce(m.listed_history_id, 0) < m.unconfirmed_history_id then m.unconfirmed_at
-       end) * 1000 as history_unlisted_since,
+       date_part('epoch', least(
+         case when coalesce(m.listed_history_id, 0) < m.unconfirmed_history_id then m.unconfirmed_at end,
+         case when coalesce(m.listed_history_id, 0) < m.hint_history_id then m.hint_at end
+       )) * 1000 as history_unlisted_since,
        date_part('epoch', u.unended_run_at) * 1000 as unended_run_at,
        coalesce(c.pending, 0) as pending_count,
        coalesce(c.stored, 0) as stored_count,

@@ -189,7 +189,9 @@ describe('the action of an advice', () => {
 
   it('advises poll-now while no run begins, and says since when and what to check', () => {
     expect(advise({ state: 'not_polling' })).toEqual([
-      expect.stringMatching(/^No run has begun since 2026-11-23T07:00.*scheduler job.*POST poll-now\.$/),
+      expect.stringMatching(
+        /^No run has begun since 2026-11-23T07:00.*scheduler job.*what poll answers.*POST poll-now\.$/,
+      ),
     ]);
   });
 

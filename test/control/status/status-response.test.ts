@@ -68,6 +68,25 @@ describe('the state', () => {
     });
   });
 
+  it('the state is catching_up, and what waits is unknown, while a push has announced history that no listing has reached', async () => {
+    await system.turnOn();
+    await system.call('poll');
+    await system.db.query(
+      `update mailboxes set lease_token = gen_random_uuid(), lease_expires_at = now() + interval '40 seconds'`,
+    );
+    system.gmail.deliver(MAIL);
+    const notification = { emailAddress: 'orders@example.com', historyId: system.gmail.historyId };
+    const data = Buffer.from(JSON.stringify(notification)).toString('base64');
+    // The instance that holds the lease has died.
+    expect((await system.call('gmailPush', { body: { message: { data } } })).status).toBe(204);
+    const { mailboxes, state } = await status();
+    expect(state).toBe('catching_up');
+    expect(mailboxes).toMatchObject([{ waiting_count: null, unknown_since: mailboxes[0].last_push_at }]);
+    await system.db.query('update mailboxes set lease_expires_at = now()');
+    await system.call('poll');
+    expect(await status()).toMatchObject({ state: 'watching', mailboxes: [{ waiting_count: 0 }] });
+  });
+
   it('the state is fetch_failing while a message cannot be fetched, and watching once it is gone', async () => {
     await system.turnOn();
     const { id } = system.gmail.deliver(MAIL);
