@@ -11,8 +11,19 @@ const require = createRequire(import.meta.url);
 const NAMESPACE = 'lighter-google-packages';
 const GLOBALS = `${NAMESPACE}/globals`;
 
-const SQL_DATA = `${NAMESPACE}/sql-data`;
-const TRANSFER_MANAGER = `${NAMESPACE}/transfer-manager`;
+/** Modules that are replaced: the path that imports them, and the code instead. */
+const REPLACED: readonly (readonly [RegExp, string])[] = [
+  // It loads gRPC for a kind of connection that this system does not use.
+  [/\/sql-data-client\.js$/, 'export class SqlDataClient {}'],
+  // It uploads files in parts, for which it loads an XML parser.
+  [/\/transfer-manager\.js$/, 'export class TransferManager {}'],
+  // The Gmail module loads it for HTTP/2, which is off.
+  [/^\.\/http2$/, 'module.exports = {};'],
+  // qs detects cycles with it. The keys are objects, and the package loads a dozen others for old runtimes.
+  [/^side-channel$/, 'module.exports = () => new WeakMap();'],
+  // It adds streams to a runtime that has none, and loads those of Node to find out.
+  [/^\.\/streams\.cjs$/, 'module.exports = {};'],
+];
 
 /** For esbuild's `inject`. */
 export const INJECTED_GLOBALS = [GLOBALS];
@@ -30,20 +41,11 @@ export const lighterGooglePackages: Plugin = {
       path: require.resolve('@googleapis/sqladmin/build/v1beta4.js'),
     }));
 
-    // It loads gRPC for a kind of connection that this system does not use.
-    onResolve({ filter: /\/sql-data-client\.js$/ }, () => ({ path: SQL_DATA, namespace: NAMESPACE }));
-    onLoad({ filter: new RegExp(`^${SQL_DATA}$`), namespace: NAMESPACE }, () => ({
-      contents: 'export class SqlDataClient {}',
-    }));
-
-    // It uploads files in parts, for which it loads an XML parser.
-    onResolve({ filter: /\/transfer-manager\.js$/ }, () => ({
-      path: TRANSFER_MANAGER,
-      namespace: NAMESPACE,
-    }));
-    onLoad({ filter: new RegExp(`^${TRANSFER_MANAGER}$`), namespace: NAMESPACE }, () => ({
-      contents: 'export class TransferManager {}',
-    }));
+    for (const [filter, contents] of REPLACED) {
+      const namespace = `${NAMESPACE}/${filter.source}`;
+      onResolve({ filter }, ({ path }) => ({ path, namespace }));
+      onLoad({ filter: /.*/, namespace }, () => ({ contents }));
+    }
 
     // Node's global Headers and FormData load all of its fetch. Google's packages use node-fetch, which has its own.
     onResolve({ filter: new RegExp(`^${GLOBALS}$`) }, ({ path }) => ({ path, namespace: NAMESPACE }));

@@ -80,6 +80,13 @@ it('bundles only the Gmail module of googleapis and one authentication method', 
   );
 });
 
+it('bundles no code for HTTP/2 or for old runtimes with the Gmail module', () => {
+  const sources = dist.sourcesOf('google-gmail');
+  expect(sources.filter((source) => /node_modules\/qs\/lib\//.test(source))).not.toEqual([]);
+  const unused = /http2\.js|node_modules\/(side-channel|object-inspect|get-intrinsic|web-streams-polyfill)\//;
+  expect(sources.filter((source) => unused.test(source))).toEqual([]);
+});
+
 it('bundles the Cloud SQL connector without gRPC and with one version of the Admin API', () => {
   const code = readFileSync(join(dist.folder, 'chunks/google-sql-connector.mjs'), 'utf8');
   expect(code).toContain('v1beta4/projects/{project}/instances/{instance}:generateEphemeralCert');
