@@ -27,6 +27,20 @@ describe('header block', () => {
     expect(email.defects).toContain('header_separator_missing');
   });
 
+  test('ends the headers at the first boundary when the empty line above it is missing', async () => {
+    const parts = between('b', textPart('Nine pumps'), pdfPart('Content-Type: application/pdf; name=a.pdf'));
+    const nested = ['--o', 'Content-Type: multipart/mixed; boundary=b', ...parts, '--o--'];
+    for (const email of [
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary="b"', ...parts)),
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary=b', 'Subject: Order', ...parts)),
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary=o', '', ...nested)),
+    ]) {
+      expect(email.bodyText).toBe('Nine pumps');
+      expect(filesOf(email)).toEqual([['a.pdf', true]]);
+      expect(email.defects).toContain('header_separator_missing');
+    }
+  });
+
   test('treats a line of white space as a fold when headers follow, and as the end otherwise', async () => {
     expect(await read('Subject: Order', ' ', 'From: ann@example.com')).toMatchObject({
       subject: 'Order',
