@@ -3,7 +3,7 @@
  * for the email, and recursively for attached messages.
  */
 
-import { decodeTransfer } from './encoding/transfer-encoding.ts';
+import { decodeTransfer, isIdentity } from './encoding/transfer-encoding.ts';
 import { decodeUndeclaredBase64 } from './encoding/undeclared-base64.ts';
 import type { UuencodedFile } from './encoding/uuencode.ts';
 import { readHeaderBlock } from './headers/header-block.ts';
@@ -95,7 +95,7 @@ class MessageReader {
     budget.checkTime();
     if (/^message\/(?:external-body|partial)$/.test(part.type)) defects.add('content_elsewhere');
     if (part.parent?.type === 'multipart/encrypted') defects.add('encrypted');
-    if (part.header.transferEncoding === null && !part.isWhole) {
+    if (isIdentity(part.header.transferEncoding) && !part.isWhole) {
       const decoded = decodeUndeclaredBase64(part.body);
       if (decoded !== null) {
         defects.add('transfer_encoding_missing');

@@ -1,5 +1,6 @@
 /** The decoded header block of one part. */
 
+import { effectiveEncoding } from '../encoding/transfer-encoding.ts';
 import { decodeWords } from '../headers/encoded-words.ts';
 import type { HeaderFields } from '../headers/header-block.ts';
 import { headerText, headerTexts } from '../headers/header-text.ts';
@@ -41,7 +42,8 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
     fields.has(name) ? headerTexts(fields, name, defects).map((text) => parseStructured(text, defects)) : [];
   const types = structured('content-type');
   const dispositions = structured('content-disposition');
-  if (types.length > 1 || dispositions.length > 1) defects.add('duplicate_header');
+  const encodings = headerTexts(fields, 'content-transfer-encoding', defects);
+  if (types.length > 1 || dispositions.length > 1 || encodings.length > 1) defects.add('duplicate_header');
   const contentType =
     types.find(isMultipartType) ?? types.find(({ value }) => typeOf(value) !== null) ?? types[0] ?? EMPTY;
   const type = typeOf(contentType.value);
@@ -65,7 +67,7 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
     declaredSizeBytes: sizeOf(first(dispositions, 'size')),
     isAttachment: dispositions.some(({ value }) => value === 'attachment'),
     isInline: dispositions.some(({ value }) => value === 'inline'),
-    transferEncoding: headerText(fields, 'content-transfer-encoding', defects),
+    transferEncoding: effectiveEncoding(encodings),
     contentId: firstFilled(headerText(fields, 'content-id', defects)?.replace(/^<|>$/g, '').trim()),
     contentLocation: firstFilled(headerText(fields, 'content-location', defects)?.replace(/\s+/g, '')),
   };
