@@ -184,7 +184,8 @@ function isOwnDelimiter(line: Buffer, bytes: Buffer, fields: HeaderFields, field
   const contentType = /^content-type[ \t]*:/i.test(last)
     ? last
     : Buffer.from(fields.get('content-type')?.[0] ?? []).toString('latin1', 0, 1024);
-  const [, quoted, token] = /\bboundary\s{0,9}=\s{0,9}(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType) ?? [];
+  const [, quoted, token] =
+    /\bboundary\s{0,9}=\s{0,9}(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType) ?? [];
   const boundary = quoted ?? token;
   return boundary !== undefined && line.toString('latin1', 0, 220).trimEnd() === `--${boundary}`;
 }

@@ -103,9 +103,17 @@ describe('quoted-printable', () => {
 
 describe('other encodings', () => {
   test('reads the encoding that changes bytes when several are declared, and common misspellings', async () => {
-    for (const encoding of ['7bit\r\nContent-Transfer-Encoding: base64', 'x-base64', '\r\nContent-Transfer-Encoding: base64'])
+    for (const encoding of [
+      '7bit\r\nContent-Transfer-Encoding: base64',
+      'x-base64',
+      '\r\nContent-Transfer-Encoding: base64',
+    ])
       expect((await text(encoding, 'SGVsbG8='))[0]).toBe('Hello');
-    for (const encoding of ['8bit\r\nContent-Transfer-Encoding: quoted-printable', 'quoted printable', 'x-quoted-printable'])
+    for (const encoding of [
+      '8bit\r\nContent-Transfer-Encoding: quoted-printable',
+      'quoted printable',
+      'x-quoted-printable',
+    ])
       expect((await text(encoding, 'H=65llo'))[0]).toBe('Hello');
   });
 
