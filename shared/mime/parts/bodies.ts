@@ -4,7 +4,7 @@
  * mailing lists add footers after it. Every other part is an attachment.
  */
 
-import { decodeText } from '../encoding/charset.ts';
+import { decodeText, utf16ByZeros } from '../encoding/charset.ts';
 import { cleanText } from '../encoding/clean-text.ts';
 import { countControls } from '../encoding/control-characters.ts';
 import { extractUuencoded, type UuencodedFile } from '../encoding/uuencode.ts';
@@ -20,6 +20,9 @@ import { isMultipart } from './part-tree.ts';
  * A longer text is kept as a file: decoding and cleaning a very long string can exceed the memory of an instance.
  */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
+const CR = 0x0d;
+const LF = 0x0a;
 
 type Kind = 'text' | 'html';
 
@@ -177,10 +180,10 @@ class TextReader {
   #textOf(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
     const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
     if (isUtf16(part, content))
-      return cleanText(decodeText(content, charset, defects, part.fields.guess), defects).replaceAll(
-        '\r\n',
-        '\n',
-      );
+      return cleanText(
+        decodeText(content, utf16ByZeros(content) ?? charset, defects, part.fields.guess),
+        defects,
+      ).replaceAll(/\r+\n|\r/g, '\n');
     let bytes = withoutNulAndCr(content, defects);
     if (kind === 'text') {
       const extracted = extractUuencoded(bytes, defects);
@@ -237,13 +240,16 @@ function isBinary(content: Buffer, part: Part): boolean {
 function isUtf16(part: Part, content: Buffer): boolean {
   const mark = content.length < 2 ? 0 : content.readUInt16BE(0);
   return (
-    mark === 0xfffe || mark === 0xfeff || /^utf-?(?:16|32)|^unicode|^ucs/i.test(part.header.charset ?? '')
+    mark === 0xfffe ||
+    mark === 0xfeff ||
+    /^utf-?(?:16|32)|^unicode|^ucs|^iso-10646/i.test(part.header.charset ?? '') ||
+    utf16ByZeros(content) !== null
   );
 }
 
 /**
- * Converts line ends to LF and removes NUL. Works on bytes, which is valid for every charset except UTF-16, because
- * `replaceAll` on a long string needs several times its memory.
+ * Converts line ends to LF and removes NUL. Gateways double CR, and old Macintosh programs write CR alone. Works on bytes, which
+ * is valid for every charset except UTF-16, because `replaceAll` on a long string needs several times its memory.
  */
 function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   if (content.includes(0)) defects.add('text_nul_removed');
@@ -251,8 +257,9 @@ function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   let length = 0;
   for (let at = 0; at < content.length; at += 1) {
     const byte = content[at] ?? 0;
-    if (byte === 0 || (byte === 0x0d && content[at + 1] === 0x0a)) continue;
-    kept[length] = byte;
+    const next = content[at + 1];
+    if (byte === 0 || (byte === CR && (next === LF || (next === CR && content[at + 2] === LF)))) continue;
+    kept[length] = byte === CR ? LF : byte;
     length += 1;
   }
   return kept.subarray(0, length);

@@ -1,5 +1,14 @@
 import { describe, expect, test } from 'vitest';
-import { filesOf, htmlPart, multipart, parse, part, pdfPart, textPart } from '../mail-builder.ts';
+import {
+  base64Lines,
+  filesOf,
+  htmlPart,
+  multipart,
+  parse,
+  part,
+  pdfPart,
+  textPart,
+} from '../mail-builder.ts';
 
 describe('bodies', () => {
   test('stores both forms of a multipart/alternative as bodies', async () => {
@@ -72,6 +81,10 @@ describe('bodies', () => {
   test('converts the line ends of a body to LF and removes NUL', async () => {
     const email = await parse(...textPart('one\r\ntwo\0\r\n\r\n'));
     expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });
+    const encode = (text: string) =>
+      part(['Content-Transfer-Encoding: base64'], base64Lines(Buffer.from(text)));
+    expect((await parse(...encode('one\r\r\ntwo\r\r\n'))).bodyText).toBe('one\ntwo\n');
+    expect((await parse(...encode('one\rtwo\r\rthree'))).bodyText).toBe('one\ntwo\n\nthree');
   });
 
   test('records a defect when an email is only a file and has no body', async () => {
