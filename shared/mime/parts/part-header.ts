@@ -62,6 +62,7 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
       first(dispositions, 'filename'),
       first(dispositions, 'name'),
       first([contentType, ...types], 'name'),
+      first([contentType, ...types], 'filename'),
     ),
     description: description === null ? null : firstFilled(decodeWords(description, defects)),
     declaredSizeBytes: sizeOf(first(dispositions, 'size')),
