@@ -90,7 +90,7 @@ function decodeHz(bytes: Uint8Array): string {
 }
 
 /** What the three characters after ESC select: the character set of ISO-2022-JP and its extensions. */
-const JAPANESE_SETS: readonly (readonly [escape: string, set: JapaneseSet])[] = [
+const JAPANESE_SETS: readonly (readonly [selector: string, set: JapaneseSet])[] = [
   ['(B', 'ascii'],
   ['(J', 'roman'],
   ['(H', 'ascii'],
@@ -125,10 +125,10 @@ export function decodeIso2022Jp(bytes: Uint8Array): string {
   for (let at = 0; at < bytes.length; at += 1) {
     const byte = bytes[at] ?? 0;
     const next = bytes[at + 1] ?? 0;
-    const escape = byte === ESC ? escapeAt(bytes, at + 1) : undefined;
-    if (escape !== undefined) {
-      set = escape[1];
-      at += escape[0].length;
+    const selected = byte === ESC ? escapeAt(bytes, at + 1) : undefined;
+    if (selected !== undefined) {
+      set = selected[1];
+      at += selected[0].length;
     } else if (byte === SHIFT_OUT || byte === SHIFT_IN) {
       isShifted = byte === SHIFT_OUT;
     } else if (byte < 0x21 || byte === 0x7f) {
@@ -161,10 +161,10 @@ function isKana(byte: number): boolean {
 function escapeAt(bytes: Uint8Array, at: number): (typeof JAPANESE_SETS)[number] | undefined {
   const [first, second, third] = bytes.subarray(at, at + 3);
   return JAPANESE_SETS.find(
-    ([escape]) =>
-      escape.charCodeAt(0) === first &&
-      escape.charCodeAt(1) === second &&
-      (escape.length < 3 || escape.charCodeAt(2) === third),
+    ([selector]) =>
+      selector.charCodeAt(0) === first &&
+      selector.charCodeAt(1) === second &&
+      (selector.length < 3 || selector.charCodeAt(2) === third),
   );
 }
 

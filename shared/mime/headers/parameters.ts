@@ -22,7 +22,11 @@ interface Section {
   readonly text: string;
 }
 
-export function parseStructured(text: string, defects: Defects): StructuredValue {
+export function parseStructured(header: string, defects: Defects): StructuredValue {
+  // `text / html` is valid. A header that is an encoded word as a whole is not, but some programs write it.
+  const text = (header.startsWith('=?') ? decodeWords(header, defects) : header)
+    .replace(/^\s*\([^()]*\)\s*/, '')
+    .replace(/^([\w-]{1,40})\s{0,9}\/\s{0,9}(?=\w)/, '$1/');
   const value = text
     .slice(0, valueEnd(text))
     .trim()

@@ -130,9 +130,7 @@ class TextReader {
     if (part.children.length === 0) return this.#readLeaf(part, includesFiles);
     const children = part.children.map((child) => this.read(child, includesFiles));
     if (part.type === 'multipart/alternative') return chooseAlternatives(children);
-    // The first child that has text is the body; the others are files.
-    if (part.type === 'multipart/related')
-      return children.find((segments) => segments.some(isReadable)) ?? [];
+    if (part.type === 'multipart/related') return chooseRelated(part, children);
     return children.flat();
   }
 
@@ -194,6 +192,20 @@ class TextReader {
     const text = cleanText(decodeText(bytes, charset, defects, part.fields.guess), defects);
     return /^text\/(?:enriched|richtext)$/.test(part.type) ? stripEnriched(text) : text;
   }
+}
+
+/** The root, or the first child that has text, is the body; the others are files. Some senders write both forms of the body. */
+function chooseRelated(part: Part, children: readonly Segment[][]): Segment[] {
+  const { start } = part.header;
+  const root = start === null ? -1 : part.children.findIndex(({ header }) => header.contentId === start);
+  const first = children[root]?.some(isReadable)
+    ? children[root]
+    : children.find((segments) => segments.some(isReadable));
+  if (first === undefined || first.some(({ htmls }) => htmls.length > 0)) return first ?? [];
+  return chooseAlternatives([
+    first,
+    children.find((segments) => segments.some(({ htmls }) => htmls.length > 0)) ?? [],
+  ]);
 }
 
 /** The first child that is text and the last child that is HTML: the richest form comes last. */

@@ -17,6 +17,8 @@ export interface PartHeader {
   readonly boundary: string | null;
   /** `format=flowed`: a line that ends in a space continues in the next; `delsp=yes` removes the space. */
   readonly flowed: 'no' | 'flowed' | 'delsp';
+  /** The Content-ID of the root part of a multipart/related; null when not declared. */
+  readonly start: string | null;
   /** S/MIME: the content of the CMS object. */
   readonly smimeType: string | null;
   /** Decoded but not yet cleaned; null when neither header names the part. */
@@ -57,6 +59,7 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
     charset: first([contentType, ...types], 'charset') ?? null,
     boundary,
     flowed: flowedOf(contentType),
+    start: firstFilled(contentType.parameters.get('start')?.replace(/^<|>$/g, '').trim()),
     smimeType: contentType.parameters.get('smime-type')?.toLowerCase() ?? null,
     filename: firstFilled(
       first(dispositions, 'filename'),
@@ -83,8 +86,9 @@ const SHORT_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function typeOf(value: string): string | null {
-  if (/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/.test(value)) return value;
-  return SHORT_TYPES.get(value) ?? null;
+  // What follows a comma, a colon or another slash is not part of the type.
+  const type = /^([\w!#$&^.+-]+\/[\w!#$&^.+-]+)(?:[,:/].*)?$/.exec(value)?.[1];
+  return type ?? SHORT_TYPES.get(value) ?? null;
 }
 
 function isMultipartType({ parameters, value }: StructuredValue): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import {
   base64Lines,
+  between,
   filesOf,
   htmlPart,
   multipart,
@@ -76,6 +77,37 @@ describe('bodies', () => {
       bodyHtml: '<p>Order</p>\n<p>Footer</p>',
       attachments: [],
     });
+  });
+
+  test('reads the root and both forms of the body in a multipart/related', async () => {
+    const both = await parse(
+      ...multipart(
+        'related',
+        'r',
+        textPart('Order'),
+        pdfPart('Content-Type: application/pdf'),
+        htmlPart('<p>Order</p>'),
+      ),
+    );
+    expect(both).toMatchObject({ bodyText: 'Order', bodyHtml: '<p>Order</p>', plainText: 'Order' });
+    expect(filesOf(both)).toEqual([['attachment-1.pdf', true]]);
+    const parts = between(
+      'r',
+      htmlPart('<p>Frame</p>'),
+      htmlPart('<p>Root</p>', 'Content-ID: <root@example.com>'),
+    );
+    for (const [start, html] of [
+      ['<root@example.com>', '<p>Root</p>'],
+      ['<other@example.com>', '<p>Frame</p>'],
+    ]) {
+      const email = await parse(
+        `Content-Type: multipart/related; boundary=r; start="${start}"`,
+        '',
+        ...parts,
+      );
+      expect(email.bodyHtml).toBe(html);
+      expect(email.attachments).toHaveLength(1);
+    }
   });
 
   test('converts the line ends of a body to LF and removes NUL', async () => {

@@ -8,6 +8,13 @@ const contents = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
 describe('damaged multipart', () => {
+  test('reads the headers of a part that are below an empty line', async () => {
+    const email = await parse(...multipart('mixed', 'b', ['', ...TEXT], ['', ...FILE]));
+    expect(email).toMatchObject({ bodyText: 'Order', defects: ['leading_lines'] });
+    expect(contents(email)).toEqual(['FILE']);
+    expect((await parse(...multipart('mixed', 'b', ['', 'Contents: 5']))).bodyText).toBe('Contents: 5');
+  });
+
   test('keeps all parts of a multipart without closing boundary', async () => {
     const lines = multipart('mixed', 'b', TEXT, FILE).slice(0, -2);
     expect(await parse(...lines)).toMatchObject({ bodyText: 'Order', defects: ['closing_boundary_missing'] });
