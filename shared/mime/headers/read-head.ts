@@ -63,7 +63,7 @@ function readSubject(fields: HeaderFields, defects: Defects): string | null {
   return (
     subject &&
     cleanText(decodeWords(subject, defects), defects)
-      .replace(/\s*[\r\n]+\s*/g, ' ')
+      .replace(/[ \t]?[\r\n]+[ \t]?/g, ' ')
       .trim()
   );
 }
