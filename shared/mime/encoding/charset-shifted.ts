@@ -158,14 +158,12 @@ function isKana(byte: number): boolean {
   return byte >= 0xa1 && byte <= 0xdf;
 }
 
+/** The selection at this offset, after ESC; undefined for none. */
 function escapeAt(bytes: Uint8Array, at: number): (typeof JAPANESE_SETS)[number] | undefined {
-  const [first, second, third] = bytes.subarray(at, at + 3);
-  return JAPANESE_SETS.find(
-    ([selector]) =>
-      selector.charCodeAt(0) === first &&
-      selector.charCodeAt(1) === second &&
-      (selector.length < 3 || selector.charCodeAt(2) === third),
-  );
+  const first = bytes[at];
+  if (first !== 0x28 && first !== 0x24) return undefined;
+  const text = String.fromCharCode(first, bytes[at + 1] ?? 0, bytes[at + 2] ?? 0);
+  return JAPANESE_SETS.find(([selector]) => text.startsWith(selector));
 }
 
 /** ISO-2022-KR, RFC 1557: SO opens KS C 5601 in seven bits, SI closes it; the header escape is dropped. */

@@ -269,8 +269,8 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when more headers follow, else the end of the headers.
-    if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
+    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers. `Order: 5 pcs` is text.
+    if (isBlank(bytes, end, next) && !isEmailHeaderOrFold(bytes, next)) break;
     end = next;
   }
   return end;
@@ -320,9 +320,19 @@ class LookAhead {
   }
 }
 
-function isHeaderOrFold(bytes: Buffer, start: number): boolean {
+/** Headers that are not kept, by how their names begin. */
+const OTHER_HEADERS =
+  /^(?:arc-|authentication-|dkim-|importance|list-|organi[sz]ation|received|references|resent-|thread-|user-agent|x-)/;
+
+function isEmailHeaderOrFold(bytes: Buffer, start: number): boolean {
   if (bytes[start] === SPACE || bytes[start] === TAB) return true;
-  return isHeader(bytes, start);
+  const end = fieldNameEnd(bytes, start, endOfLine(bytes, start));
+  if (end < 0) return false;
+  const name = bytes
+    .toString('latin1', start, Math.min(end, start + 40))
+    .trimEnd()
+    .toLowerCase();
+  return KEPT.has(name) || OTHER_HEADERS.test(name);
 }
 
 /** Whether the line at this offset is the first line of a header. */

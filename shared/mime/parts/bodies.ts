@@ -269,12 +269,17 @@ function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   let length = 0;
   for (let at = 0; at < content.length; at += 1) {
     const byte = content[at] ?? 0;
-    const next = content[at + 1];
-    if (byte === 0 || (byte === CR && (next === LF || (next === CR && content[at + 2] === LF)))) continue;
+    if (byte === 0 || (byte === CR && isPartOfLineEnd(content, at))) continue;
     kept[length] = byte === CR ? LF : byte;
     length += 1;
   }
   return kept.subarray(0, length);
+}
+
+/** Whether LF follows this CR, directly or after another CR. */
+function isPartOfLineEnd(content: Buffer, at: number): boolean {
+  const next = content[at + 1];
+  return next === LF || (next === CR && content[at + 2] === LF);
 }
 
 function charsetOfHtml(content: Buffer): string | null {

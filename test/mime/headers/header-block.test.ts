@@ -46,9 +46,10 @@ describe('header block', () => {
       subject: 'Order',
       from: { address: 'ann@example.com' },
     });
-    expect(await parseEmail(mail('Subject: Order', ' ', 'Body text'))).toMatchObject({
-      bodyText: 'Body text',
-    });
+    for (const text of ['Body text', 'Order: 5 pcs', 'Order No: 5'])
+      expect(await parseEmail(mail('Subject: Order', ' ', text, '', 'More'))).toMatchObject({
+        bodyText: `${text}\n\nMore`,
+      });
   });
 
   test('accepts LF, and CR alone, as line ends of headers', async () => {
