@@ -30,8 +30,8 @@ export function readHead(fields: HeaderFields, type: string, defects: Defects): 
     if ((fields.get(name)?.length ?? 0) > 1) defects.add('duplicate_header');
   }
   const filled = (name: string): string | null => {
-    const text = headerText(fields, name, defects);
-    return text === null ? null : cleanText(text, defects) || null;
+    const texts = headerTexts(fields, name, defects).map((text) => cleanText(text, defects));
+    return texts.find((text) => text !== '') ?? null;
   };
   const subject = readSubject(fields, defects);
   const dates = headerTexts(fields, 'date', defects).filter((date) => date !== '');

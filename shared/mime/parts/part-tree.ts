@@ -161,7 +161,10 @@ class TreeReader {
         current.body = current.isWhole
           ? bytes.subarray(bytes.length - current.body.length, end)
           : bytes.subarray(from, end);
-      else if (!isBlank(bytes, from, end)) this.#defects.add('text_after_end');
+      else if (!isBlank(bytes, from, end)) {
+        const rest = this.#partsAfterEnd(container, bytes.subarray(from, end));
+        if (rest !== null) unopened.push(rest);
+      }
       if (delimiter === null) break;
 
       const depth = open.indexOf(delimiter.level) + 1;
@@ -207,6 +210,19 @@ class TreeReader {
       if (isMultipart(part)) this.#recover(part);
       else this.#openText(part);
     }
+  }
+
+  /** What follows a closing boundary: parts below a boundary that the sender misspelled, or else text, which is omitted. */
+  #partsAfterEnd(container: Part, rest: Buffer): Part | null {
+    if (container.depth > MAX_DEPTH || guessBoundary(rest) === null) {
+      this.#defects.add('text_after_end');
+      return null;
+    }
+    this.#defects.add('part_after_end');
+    const part = this.#newPart(container, new HeaderFields(this.#guess));
+    part.type = 'multipart/mixed';
+    part.body = rest;
+    return part;
   }
 
   /** Only Content headers have a meaning in a part (RFC 2046, 5.1). Without any, lines such as `Order: 5 pcs` are its text. */
