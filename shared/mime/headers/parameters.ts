@@ -23,8 +23,8 @@ interface Section {
 }
 
 export function parseStructured(header: string, defects: Defects): StructuredValue {
-  // `text / html` is valid. A header that is an encoded word as a whole is not, but some programs write it.
-  const text = (header.startsWith('=?') ? decodeWords(header, defects) : header)
+  // `text / html` is valid. Encoded words in place of a type or a whole parameter are not, but some programs write them.
+  const text = (/(?:^|;)\s*=\?[^?\s]{1,40}\?[bq]\?/i.test(header) ? decodeWords(header, defects) : header)
     .replace(/^\s*\([^()]*\)\s*/, '')
     .replace(/^([\w-]{1,40})\s{0,9}\/\s{0,9}(?=\w)/, '$1/');
   const value = text

@@ -26,6 +26,8 @@ describe('file names', () => {
     ['filename="a.pdf"; filename*=utf-8\'\'', 'a.pdf'],
     ['filename==?utf-8?Q?a;_=C3=A4.pdf?=; size=5', 'a; ä.pdf'],
     ['filename="=?utf-8?Q?"a"_=C3=A4.pdf?="', '"a" ä.pdf'],
+    ['=?utf-8?B?IGZpbGVuYW1lPSLDpC5wZGYi?=', 'ä.pdf'],
+    ['filename="=?utf-8?Q?=C3=A4?=; =?utf-8?Q?b.pdf?="', 'ä; b.pdf'],
     ['filename=a.pdf"', 'a.pdf'],
     ['filename=\\"a.pdf\\"', 'a.pdf'],
     ['size=5 filename="a.pdf"', 'a.pdf'],
