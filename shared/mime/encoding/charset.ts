@@ -46,9 +46,12 @@ export function decodeText(
   if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects, guess);
   if (decoder.encoding.startsWith('utf-16')) return decodeUtf16(bytes, decoder, defects);
   if (SINGLE_BYTE.test(decoder.encoding) && !isAscii(bytes) && isUtf8(bytes)) {
-    // Bytes of these charsets form valid UTF-8 only by a rare coincidence.
-    defects.add('charset_guessed');
-    return new TextDecoder().decode(bytes);
+    // Bytes of these charsets form valid UTF-8 only by a rare coincidence, such as a capital and a euro sign.
+    const text = new TextDecoder().decode(bytes);
+    if (!/[\u0080-\u009f]/.test(text)) {
+      defects.add('charset_guessed');
+      return text;
+    }
   }
   const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
   // The runtime lacks most of the syllables that Microsoft added to EUC-KR, and the characters of Hong Kong in Big5.

@@ -58,14 +58,12 @@ export function readHead(fields: HeaderFields, type: string, defects: Defects): 
 /** The first Subject with text, on one line; an empty one when there is no other. */
 function readSubject(fields: HeaderFields, defects: Defects): string | null {
   const subjects = headerTexts(fields, 'subject', defects);
-  const subject = subjects.find((text) => text !== '') ?? subjects[0] ?? null;
+  const subject = subjects.find((text) => text !== '') ?? subjects[0];
+  if (subject === undefined) return null;
+  const decoded = cleanText(decodeWords(subject, defects), defects);
   // An encoded word may contain line breaks, which no email client shows.
-  return (
-    subject &&
-    cleanText(decodeWords(subject, defects), defects)
-      .replace(/[ \t]?[\r\n]+[ \t]?/g, ' ')
-      .trim()
-  );
+  const line = decoded.replace(/[ \t]?[\r\n]+[ \t]?/g, ' ');
+  return line === decoded ? decoded : line.trim();
 }
 
 /** The first From with an address; without one the Sender, then the first Reply-To. A name in From is kept. */
