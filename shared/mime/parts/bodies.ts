@@ -228,8 +228,10 @@ const FILE_TYPES =
 
 /** @param includesFiles whether a part counts as text that is usually a file: it has a filename, or an unknown text type */
 export function bodyKind(part: Part, includesFiles: boolean): Kind | null {
-  if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !includesFiles))
-    return null;
+  const { filename, isAttachment } = part.header;
+  // Text that is declared as an attachment without a name is the body when there is no other.
+  if (part.isWhole || (filename !== null && (isAttachment || !includesFiles))) return null;
+  if (isAttachment && !includesFiles) return null;
   // A part with a name and an unreadable type is a file, not text.
   if (part.header.filename !== null && part.header.type === null && part.fields.has('content-type'))
     return null;

@@ -110,6 +110,20 @@ describe('bodies', () => {
     }
   });
 
+  test('takes unnamed text that is declared as an attachment as the body when there is no other', async () => {
+    const disposition = 'Content-Disposition: attachment';
+    const parts = [textPart('Order', disposition), htmlPart('<p>Order</p>', disposition)];
+    const file = pdfPart('Content-Type: application/pdf; name=a.pdf');
+    const email = await parse(...multipart('mixed', 'm', multipart('alternative', 'a', ...parts), file));
+    expect(email).toMatchObject({ bodyText: 'Order', bodyHtml: '<p>Order</p>', plainText: 'Order' });
+    expect(filesOf(email)).toEqual([['a.pdf', true]]);
+    const named = textPart('Order', `${disposition}; filename="order.txt"`);
+    expect((await parse(...multipart('mixed', 'm', named, file))).bodyText).toBeNull();
+    const other = await parse(...multipart('mixed', 'm', textPart('Note'), textPart('Order', disposition)));
+    expect(other.bodyText).toBe('Note');
+    expect(other.attachments).toHaveLength(1);
+  });
+
   test('converts the line ends of a body to LF and removes NUL', async () => {
     const email = await parse(...textPart('one\r\ntwo\0\r\n\r\n'));
     expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });

@@ -20,7 +20,9 @@ describe('plain text', () => {
       '<dl><dt>Item</dt><dd>B-200</dd></dl><center>PO</center><center>4711</center><fieldset><legend>Gate</legend>2</fieldset>' +
       '<table><caption>Parts</caption><tr><td>A-1</td></tr></table><address>Hall 3</address>Ann<hr>Bob<li>Cid<li>Dan';
     const email = await parse('Content-Type: text/html', '', page);
-    expect(email.plainText).toBe('Item\nB-200\nPO\n4711\nGate\n2\nParts\nA-1\n\nHall 3\nAnn\n\nBob\nCid\nDan');
+    expect(email.plainText).toBe(
+      'Item\nB-200\nPO\n4711\nGate\n2\nParts\nA-1\n\nHall 3\nAnn\n\nBob\nCid\nDan',
+    );
   });
 
   test('reads HTML whose head is not closed', async () => {
