@@ -20,6 +20,12 @@ const UUENCODE = new Set(['x-uuencode', 'uuencode', 'x-uue', 'uue']);
 export function decodeTransfer(bytes: Buffer, encoding: string | null, defects: Defects): Buffer {
   const name = encodingName(encoding);
   if (name === 'base64') {
+    // Some programs write a data URL, and browsers decode what follows its head.
+    const dataUrl = /^\s{0,20}data:[\w/+.;=-]{0,100};base64,/i.exec(bytes.toString('latin1', 0, 150));
+    if (dataUrl !== null) {
+      defects.add('base64_junk');
+      return decodeBase64(bytes.subarray(dataUrl[0].length), defects);
+    }
     if (looksLikeBase64(bytes)) return decodeBase64(bytes, defects);
     defects.add('transfer_encoding_wrong');
     return bytes;
@@ -85,11 +91,13 @@ function looksLikeBase64(bytes: Buffer): boolean {
   return stray < head.length * 0.06;
 }
 
-/** Whether the first line is words: it has punctuation, or spaces between letters that are not groups of four digits. */
+/** Whether the first line is words or markup: it has punctuation, or spaces between letters that are not groups of four digits. */
 function isShortText(head: Buffer): boolean {
   const line = /\S[^\r\n]*/.exec(head.toString('latin1'))?.[0].trimEnd() ?? '';
   const digits = line.replace(/[^A-Za-z0-9+/=]/g, '').length;
-  return /[.,:;?!'()]\s|[.,:;?!]$/.test(line) || (/[a-z0-9] [a-z0-9]/i.test(line) && digits % 4 !== 0);
+  return (
+    /[.,:;?!'()]\s|[.,:;?!]$|[<{}"',;]/.test(line) || (/[a-z0-9] [a-z0-9]/i.test(line) && digits % 4 !== 0)
+  );
 }
 
 function decodeBase64(bytes: Buffer, defects: Defects): Buffer {

@@ -75,8 +75,20 @@ describe('base64', () => {
   test('keeps plain text that is wrongly declared as base64', async () => {
     const prose =
       'Please send us three pieces of the part that we talked about on the phone this morning. '.repeat(3);
-    for (const words of [prose, 'Order 4711', 'Please deliver 5 pcs.', 'Dear Ann,\r\nnine pumps\r\nBob'])
+    for (const words of [
+      prose,
+      'Order 4711',
+      'Please deliver 5 pcs.',
+      '<Order>4711</Order>',
+      'item;qty\r\nA-1;5',
+      'Dear Ann,\r\nnine pumps\r\nBob',
+    ])
       expect(await text('base64', words)).toEqual([words, ['transfer_encoding_wrong']]);
+  });
+
+  test('decodes base64 that follows the head of a data URL', async () => {
+    const url = `data:application/pdf;name=a.pdf;base64,${base64Lines(BYTES)}`;
+    expect(await decode('base64', url)).toEqual({ content: BYTES, defects: ['base64_junk'] });
   });
 
   test('decodes short base64 that a gateway has split by spaces', async () => {
