@@ -73,9 +73,11 @@ function* rawParameters(text: string): Generator<[string, string]> {
     const name = (match[1] ?? '').toLowerCase();
     if (match[2] === undefined) continue;
     if (text[token.lastIndex] === '"') {
+      const isDoubled = text[token.lastIndex + 1] === '"';
       const [value, end] = quotedValue(text, token.lastIndex + 1);
       token.lastIndex = end;
-      yield [name, value];
+      // Two quotes on each side are not part of the value; escaped ones are.
+      yield [name, isDoubled ? withoutStrayQuotes(value) : value];
     } else {
       // `Invoice (1).pdf` is a name; anywhere else a parenthesis opens a comment.
       const isFilename = /^(?:file)?name/.test(name);
@@ -110,9 +112,9 @@ function filenameEnd(text: string, start: number): number {
 
 const ENCODED_WORDS = /^(?:\s*=\?[^?\s]{0,80}\?[bq]\?[^"?]{0,400}\?=)+/i;
 
-/** A name whose opening quote is missing or escaped. */
+/** A name without further quotes around it, or one that has no opening quote. */
 function withoutStrayQuotes(name: string): string {
-  return name.replace(/^\\"(.*)\\"$|^([^"]*)"$/, '$1$2');
+  return name.replace(/^\\?"(.+?)\\?"$|^'(.+)'$|^([^"]*)"$/, '$1$2$3');
 }
 
 function withoutComment(value: string): string {
@@ -137,8 +139,8 @@ function quotedValue(text: string, start: number): [string, number] {
       if (AFTER_CLOSING_QUOTE.test(text)) return [value + text.slice(from, at), at + 1];
       firstQuote ??= [value + text.slice(from, at), at + 1];
     }
-    // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that was not escaped.
-    if (character === '\\' && (text[at + 1] === '"' || text[at + 1] === '\\')) {
+    // Only punctuation is escaped; `C:\order.pdf` is a path that was not escaped.
+    if (character === '\\' && ESCAPED.has(text[at + 1] ?? '')) {
       value += text.slice(from, at);
       from = at + 1;
       at += 1;
@@ -147,6 +149,7 @@ function quotedValue(text: string, start: number): [string, number] {
   return firstQuote ?? [value + text.slice(from), text.length];
 }
 
+const ESCAPED: ReadonlySet<string> = new Set('"\\,;()<>@=\'');
 const AFTER_CLOSING_QUOTE = /[\s;]*$|[\s;]+[\w*-]+\s*=/y;
 
 /** Some senders write the extended form, `UTF-8''K%C3%B6ln.pdf`, and forget the star of its name. */
