@@ -99,7 +99,8 @@ export function utf16ByZeros(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | null 
   for (let at = 0; at < length; at += 1) if (bytes[at] === 0) zeros[at % 2 === 0 ? 0 : 1] += 1;
   const [even, odd] = zeros;
   const controls = countControls(bytes.subarray(0, length)) - even - odd;
-  if (length === 0 || even + odd < length / 4 || controls > length / 20) return null;
+  // Fewer are NUL characters of some other text.
+  if (even + odd < Math.max(3, length * 0.4) || controls > length / 20) return null;
   if (even > odd * 10) return 'utf-16be';
   return odd > even * 10 ? 'utf-16le' : null;
 }

@@ -266,15 +266,22 @@ function isUtf16(part: Part, content: Buffer): boolean {
  * is valid for every charset except UTF-16, because `replaceAll` on a long string needs several times its memory.
  */
 function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
-  if (content.includes(0)) defects.add('text_nul_removed');
-  const kept = Buffer.allocUnsafe(content.length);
+  const hasNul = content.includes(0);
+  if (hasNul) defects.add('text_nul_removed');
+  const text = hasNul ? Buffer.from(content.filter((byte) => byte !== 0)) : content;
+  let cr = text.indexOf(CR);
+  if (cr < 0) return text;
+  const kept = Buffer.allocUnsafe(text.length);
   let length = 0;
-  for (let at = 0; at < content.length; at += 1) {
-    const byte = content[at] ?? 0;
-    if (byte === 0 || (byte === CR && isPartOfLineEnd(content, at))) continue;
-    kept[length] = byte === CR ? LF : byte;
+  let from = 0;
+  for (; cr >= 0; cr = text.indexOf(CR, from)) {
+    length += text.copy(kept, length, from, cr);
+    from = cr + 1;
+    if (isPartOfLineEnd(text, cr)) continue;
+    kept[length] = LF;
     length += 1;
   }
+  length += text.copy(kept, length, from);
   return kept.subarray(0, length);
 }
 

@@ -71,6 +71,8 @@ describe('declared charset', () => {
     for (const bytes of [little, big])
       for (const charset of ['utf-16', 'utf-16be', 'utf-16le', 'utf-8', 'us-ascii', null])
         expect((await body(charset, bytes)).bodyText).toBe('Größe 40');
+    for (const text of ['a\0b', 'ab1\0cd2\0ef3\0gh4\0'])
+      expect((await body('utf-8', Buffer.from(text))).bodyText).toBe(text.replaceAll('\0', ''));
   });
 
   test('keeps the complete characters of truncated UTF-8', async () => {
