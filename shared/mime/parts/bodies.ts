@@ -274,8 +274,8 @@ function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   const kept = Buffer.allocUnsafe(text.length);
   let length = 0;
   let from = 0;
-  for (; cr >= 0; cr = text.indexOf(CR, from)) {
-    length += text.copy(kept, length, from, cr);
+  for (; cr >= 0; cr = text[from] === CR ? from : text.indexOf(CR, from)) {
+    if (cr > from) length += text.copy(kept, length, from, cr);
     from = cr + 1;
     if (isPartOfLineEnd(text, cr)) continue;
     kept[length] = LF;

@@ -52,6 +52,11 @@ describe('header block', () => {
       });
   });
 
+  test('joins the folds of headers whose line ends have a second CR', async () => {
+    const email = await parseEmail(Buffer.from('Subject: one\r\r\n two\r\r\n\r\r\nBody'));
+    expect(email).toMatchObject({ subject: 'one two', bodyText: 'Body' });
+  });
+
   test('accepts LF, and CR alone, as line ends of headers', async () => {
     for (const end of ['\n', '\r']) {
       const email = await parseEmail(Buffer.from(['Subject: Order', '', 'Body', ''].join(end)));
