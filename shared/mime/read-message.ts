@@ -3,9 +3,10 @@
  * for the email, and recursively for attached messages.
  */
 
-import { decodeTransfer } from './encoding/transfer-encoding.ts';
+import { decodeTransfer, isIdentity } from './encoding/transfer-encoding.ts';
 import { decodeUndeclaredBase64 } from './encoding/undeclared-base64.ts';
 import type { UuencodedFile } from './encoding/uuencode.ts';
+import { readHeaderBlock } from './headers/header-block.ts';
 import { beginsWithHeader, messageStart } from './headers/message-start.ts';
 import { readHead } from './headers/read-head.ts';
 import type { ParseBudget } from './parse-budget.ts';
@@ -14,7 +15,7 @@ import { type FoundFile, fileOfPart } from './parts/attachments.ts';
 import { type Bodies, bodyKind, chooseBodies, type Segment } from './parts/bodies.ts';
 import { InlineReferences } from './parts/inline-references.ts';
 import type { Part } from './parts/part.ts';
-import { leaves, readPartTree } from './parts/part-tree.ts';
+import { joinPath, leaves, readPartTree } from './parts/part-tree.ts';
 import { isCms, readCms } from './smime/signed-data.ts';
 import { type HtmlBudget, htmlToText } from './text/html-text.ts';
 import { containsWordsOf } from './text/same-words.ts';
@@ -54,6 +55,8 @@ class MessageReader {
   readonly #context: MessageContext;
   readonly #depth: number;
   readonly #contents = new Map<Part, Buffer>();
+  /** The signed files, `order.pdf` of `order.pdf.p7m`. */
+  readonly #signedFiles = new Map<Part, Buffer>();
   readonly #plain: string[] = [];
   readonly #files: FoundFile[] = [];
   #text: string | null = null;
@@ -92,7 +95,7 @@ class MessageReader {
     budget.checkTime();
     if (/^message\/(?:external-body|partial)$/.test(part.type)) defects.add('content_elsewhere');
     if (part.parent?.type === 'multipart/encrypted') defects.add('encrypted');
-    if (part.header.transferEncoding === null && !part.isWhole) {
+    if (isIdentity(part.header.transferEncoding) && !part.isWhole) {
       const decoded = decodeUndeclaredBase64(part.body);
       if (decoded !== null) {
         defects.add('transfer_encoding_missing');
@@ -116,6 +119,10 @@ class MessageReader {
       return;
     }
     defects.add('signature_not_verified');
+    if (isSignedFile(part, content.entity)) {
+      this.#signedFiles.set(part, content.entity);
+      return;
+    }
     part.opened = readPartTree(content.entity, {
       defects,
       budget,
@@ -161,6 +168,8 @@ class MessageReader {
     const { defects, tnef } = this.#context;
     const file = fileOfPart(part, this.#contentOf(part), this.#references, defects);
     this.#files.push(file);
+    const signed = this.#signedFiles.get(part);
+    if (signed !== undefined) this.#files.push(signedFile(file, signed));
     if (isPgpMessage(file.content.toString('latin1', 0, 100))) defects.add('encrypted');
     await this.#addTextFile(part, file, bodies);
     if (isTnef(file)) {
@@ -254,6 +263,26 @@ function isMessage({ name, type }: Pick<FoundFile, 'name' | 'type'>): boolean {
   return (
     /\.eml$/i.test(name ?? '') && /^(?:application\/octet-stream|text\/plain|application\/.*eml)$/.test(type)
   );
+}
+
+/** Whether signed data is a file itself, as Italian senders sign orders (CAdES), and not a MIME entity, which has headers. */
+function isSignedFile(part: Part, content: Buffer): boolean {
+  const name = part.header.filename;
+  if (name === null || /^smime\b/i.test(name)) return false;
+  return readHeaderBlock(content, 0, () => false, new Set()).fields.size === 0;
+}
+
+function signedFile(container: FoundFile, content: Buffer): FoundFile {
+  return {
+    ...container,
+    path: joinPath(container.path, 1),
+    parentPath: container.path,
+    content,
+    name: container.name?.replace(/\.p7m$/i, '') ?? null,
+    type: 'application/octet-stream',
+    description: null,
+    contentId: null,
+  };
 }
 
 function isPgpMessage(text: string): boolean {

@@ -89,29 +89,81 @@ function decodeHz(bytes: Uint8Array): string {
   return new TextDecoder('gb18030').decode(plain.subarray(0, length));
 }
 
+/** What the three characters after ESC select: the character set of ISO-2022-JP and its extensions. */
+const JAPANESE_SETS: readonly (readonly [selector: string, set: JapaneseSet])[] = [
+  ['(B', 'ascii'],
+  ['(J', 'roman'],
+  ['(H', 'ascii'],
+  ['(I', 'kana'],
+  ['$@', 'kanji'],
+  ['$B', 'kanji'],
+  ['$(@', 'kanji'],
+  ['$(B', 'kanji'],
+  ['$(D', 'supplement'],
+];
+type JapaneseSet = 'ascii' | 'roman' | 'kana' | 'kanji' | 'supplement';
+const BACKSLASH = 0x5c;
+/** Written for the yen sign, which EUC-JP lacks. */
+const YEN = 0x80;
+const INVALID = 0xff;
+
 /**
- * ISO-2022-JP, RFC 1468. TextDecoder reads it, but returns U+FFFD for an escape directly after another.
- * Adjacent escapes occur where two encoded words or two lines are joined.
+ * ISO-2022-JP, RFC 1468, with JIS X 0212 of ISO-2022-JP-1 and the half-width kana of Microsoft, by way of EUC-JP. TextDecoder
+ * accepts neither these nor an escape directly after another, as where two encoded words or two lines are joined.
  */
 export function decodeIso2022Jp(bytes: Uint8Array): string {
-  const plain = Buffer.allocUnsafe(bytes.length);
+  // At most two bytes for one.
+  const plain = Buffer.allocUnsafe(bytes.length * 2);
+  const hasEscape = bytes.includes(ESC) || bytes.includes(SHIFT_OUT);
   let length = 0;
-  let at = 0;
-  while (at < bytes.length) {
-    const isIdle =
-      bytes[at] === ESC &&
-      bytes[at + 1] === 0x28 &&
-      (bytes[at + 2] === 0x42 || bytes[at + 2] === 0x4a) &&
-      bytes[at + 3] === ESC;
-    if (isIdle) {
-      at += 3;
-      continue;
-    }
-    plain[length] = bytes[at] ?? 0;
+  let set: JapaneseSet = 'ascii';
+  let isShifted = false;
+  const put = (byte: number): void => {
+    plain[length] = byte;
     length += 1;
-    at += 1;
+  };
+  for (let at = 0; at < bytes.length; at += 1) {
+    const byte = bytes[at] ?? 0;
+    const next = bytes[at + 1] ?? 0;
+    const selected = byte === ESC ? escapeAt(bytes, at + 1) : undefined;
+    if (selected !== undefined) {
+      set = selected[1];
+      at += selected[0].length;
+    } else if (byte === SHIFT_OUT || byte === SHIFT_IN) {
+      isShifted = byte === SHIFT_OUT;
+    } else if (byte < 0x21 || byte === 0x7f) {
+      // A line end selects ASCII. Spaces between characters are unchanged.
+      if (byte === LF) set = 'ascii';
+      put(byte);
+    } else if (hasEscape && isKana(byte | 0x80) && (byte > 0x80 || isShifted || set === 'kana')) {
+      put(0x8e);
+      put(byte | 0x80);
+    } else if (set === 'roman' && byte === BACKSLASH) {
+      put(YEN);
+    } else if ((set === 'kanji' || set === 'supplement') && byte < 0x7f && next > 0x20 && next < 0x7f) {
+      if (set === 'supplement') put(0x8f);
+      put(byte | 0x80);
+      put(next | 0x80);
+      at += 1;
+    } else {
+      // A byte above 127 is invalid here, as it is in EUC-JP alone.
+      put(byte > 0x7f ? INVALID : byte);
+    }
   }
-  return new TextDecoder('iso-2022-jp').decode(plain.subarray(0, length));
+  const text = new TextDecoder('euc-jp').decode(plain.subarray(0, length));
+  return text.replaceAll('\u0080', '¥');
+}
+
+function isKana(byte: number): boolean {
+  return byte >= 0xa1 && byte <= 0xdf;
+}
+
+/** The selection at this offset, after ESC; undefined for none. */
+function escapeAt(bytes: Uint8Array, at: number): (typeof JAPANESE_SETS)[number] | undefined {
+  const first = bytes[at];
+  if (first !== 0x28 && first !== 0x24) return undefined;
+  const text = String.fromCharCode(first, bytes[at + 1] ?? 0, bytes[at + 2] ?? 0);
+  return JAPANESE_SETS.find(([selector]) => text.startsWith(selector));
 }
 
 /** ISO-2022-KR, RFC 1557: SO opens KS C 5601 in seven bits, SI closes it; the header escape is dropped. */

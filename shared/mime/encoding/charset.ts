@@ -9,6 +9,7 @@ import type { CharsetGuess } from './charset-guess.ts';
 import { decodeByLibrary } from './charset-library.ts';
 import { charsetName, decoderFor, isAsciiName } from './charset-names.ts';
 import { decodeIso2022Jp, shiftedDecoder } from './charset-shifted.ts';
+import { countControls } from './control-characters.ts';
 
 /**
  * The text of these bytes. An unknown or missing charset is detected from the bytes: ISO-2022-JP by its
@@ -43,12 +44,22 @@ export function decodeText(
     return decodeUndeclared(bytes, defects, guess);
   }
   if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects, guess);
-  if (decoder.encoding.startsWith('utf-16') && isAscii(bytes) && !bytes.includes(0)) {
-    // Declared as UTF-16, but the bytes are ASCII: decoded as UTF-16 they would become Chinese characters.
-    defects.add('charset_guessed');
-    return decodeLatin1(bytes);
+  if (decoder.encoding.startsWith('utf-16')) return decodeUtf16(bytes, decoder, defects);
+  if (SINGLE_BYTE.test(decoder.encoding) && !isAscii(bytes) && isUtf8(bytes)) {
+    // Bytes of these charsets form valid UTF-8 only by a rare coincidence, such as a capital and a euro sign.
+    const text = new TextDecoder().decode(bytes);
+    if (!/[\u0080-\u009f]/.test(text)) {
+      defects.add('charset_guessed');
+      return text;
+    }
   }
   const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
+  // The runtime lacks most of the syllables that Microsoft added to EUC-KR, and the characters of Hong Kong in Big5.
+  const extension = EXTENSIONS.get(decoder.encoding);
+  if (extension !== undefined && /[\u0080-\u009f\ue000-\uf8ff\ufffd]/.test(text)) {
+    const extended = decodeByLibrary(bytes, extension);
+    if (extended !== null && !extended.includes('\uFFFD')) return extended;
+  }
   if (!text.includes('\uFFFD')) return text;
   if (isUtf8(bytes) && !isAscii(bytes)) {
     defects.add('charset_guessed');
@@ -58,6 +69,40 @@ export function decodeText(
   if (guessed !== null) return guessed;
   defects.add('text_undecodable');
   return text;
+}
+
+/** Charsets of European alphabets with one byte for each character. */
+const SINGLE_BYTE = /^(?:windows-125[0-4]|iso-8859-(?:[1-5]|7|9|1[0-6])|koi8-[ru]|ibm866|macintosh)$/;
+/** Charsets that the library decodes more completely than the runtime. */
+const EXTENSIONS: ReadonlyMap<string, string> = new Map([
+  ['euc-kr', 'cp949'],
+  ['big5', 'big5hkscs'],
+]);
+
+/** The declared byte order is often wrong; European text shows it by its zeros. */
+function decodeUtf16(bytes: Uint8Array, decoder: InstanceType<typeof TextDecoder>, defects: Defects): string {
+  if (isAscii(bytes) && !bytes.includes(0)) {
+    // Declared as UTF-16, but the bytes are ASCII: decoded as UTF-16 they would become Chinese characters.
+    defects.add('charset_guessed');
+    return decodeLatin1(bytes);
+  }
+  const byZeros = utf16ByZeros(bytes);
+  if (byZeros === null || byZeros === decoder.encoding) return decoder.decode(bytes);
+  defects.add('charset_guessed');
+  return new TextDecoder(byZeros).decode(bytes);
+}
+
+/** The byte order of UTF-16 without a byte order mark, by the zeros of its ASCII characters; null when it has few. */
+export function utf16ByZeros(bytes: Uint8Array): 'utf-16le' | 'utf-16be' | null {
+  const zeros: [number, number] = [0, 0];
+  const length = Math.min(bytes.length - (bytes.length % 2), 1024);
+  for (let at = 0; at < length; at += 1) if (bytes[at] === 0) zeros[at % 2 === 0 ? 0 : 1] += 1;
+  const [even, odd] = zeros;
+  const controls = countControls(bytes.subarray(0, length)) - even - odd;
+  // Fewer are NUL characters of some other text.
+  if (even + odd < Math.max(3, length * 0.4) || controls > length / 20) return null;
+  if (even > odd * 10) return 'utf-16be';
+  return odd > even * 10 ? 'utf-16le' : null;
 }
 
 function decodeUndeclared(bytes: Uint8Array, defects: Defects, guess: CharsetGuess | null): string {

@@ -9,6 +9,7 @@ import { decodeQuotedPrintable } from './quoted-printable.ts';
 import { decodeUuencode } from './uuencode.ts';
 
 const IDENTITY = new Set(['', '7bit', '8bit', 'binary', '7-bit', '8-bit', 'none']);
+const DECODED = new Set(['base64', 'quoted-printable']);
 const UUENCODE = new Set(['x-uuencode', 'uuencode', 'x-uue', 'uue']);
 
 /**
@@ -19,6 +20,12 @@ const UUENCODE = new Set(['x-uuencode', 'uuencode', 'x-uue', 'uue']);
 export function decodeTransfer(bytes: Buffer, encoding: string | null, defects: Defects): Buffer {
   const name = encodingName(encoding);
   if (name === 'base64') {
+    // Some programs write a data URL, and browsers decode what follows its head.
+    const dataUrl = /^\s{0,20}data:[\w/+.;=-]{0,100};base64,/i.exec(bytes.toString('latin1', 0, 150));
+    if (dataUrl !== null) {
+      defects.add('base64_junk');
+      return decodeBase64(bytes.subarray(dataUrl[0].length), defects);
+    }
     if (looksLikeBase64(bytes)) return decodeBase64(bytes, defects);
     defects.add('transfer_encoding_wrong');
     return bytes;
@@ -29,16 +36,26 @@ export function decodeTransfer(bytes: Buffer, encoding: string | null, defects: 
   return bytes;
 }
 
-/** The encoding's name in lower case, without comments and quotes; empty when absent. */
+/** The encoding's name in lower case, without comments, quotes and an experimental prefix; empty when absent. */
 export function encodingName(encoding: string | null): string {
-  const name =
-    (encoding ?? '')
-      .slice(0, 200)
-      .replace(/\([^)]*\)/g, '')
-      .match(/[\w-]+/)?.[0]
-      .toLowerCase() ?? '';
-  if (name === 'base-64') return 'base64';
-  return name === 'quoted_printable' || name === 'quotedprintable' ? 'quoted-printable' : name;
+  const text = (encoding ?? '')
+    .slice(0, 200)
+    .replace(/\([^)]*\)/g, '')
+    .toLowerCase();
+  if (/^\W*(?:x-)?base[\s_-]?64\b/.test(text)) return 'base64';
+  if (/^\W*(?:x-)?quoted[\s_/-]?printable\b/.test(text)) return 'quoted-printable';
+  return text.match(/[\w-]+/)?.[0] ?? '';
+}
+
+/** True when the encoding declares that the bytes are not encoded, or is absent. */
+export function isIdentity(encoding: string | null): boolean {
+  return IDENTITY.has(encodingName(encoding));
+}
+
+/** Of several declared encodings, the first that changes bytes; null when none is declared. */
+export function effectiveEncoding(encodings: readonly string[]): string | null {
+  const changing = encodings.find((one) => DECODED.has(encodingName(one)) || UUENCODE.has(encodingName(one)));
+  return changing ?? encodings[0] ?? null;
 }
 
 const JUNK = 0xff;
@@ -70,7 +87,17 @@ function looksLikeBase64(bytes: Buffer): boolean {
     const isWithin = (byte === 0x20 || byte === 0x09) && head[at - 1] !== 0x0a;
     if (isWithin && (SIX_BITS[head[at + 1] ?? 0] ?? JUNK) < 64) stray += 1;
   }
-  return stray < 16 || stray < head.length * 0.06;
+  if (stray < 16) return stray < head.length * 0.06 || !isShortText(head);
+  return stray < head.length * 0.06;
+}
+
+/** Whether the first line is words or markup: it has punctuation, or spaces between letters that are not groups of four digits. */
+function isShortText(head: Buffer): boolean {
+  const line = /\S[^\r\n]*/.exec(head.toString('latin1'))?.[0].trimEnd() ?? '';
+  const digits = line.replace(/[^A-Za-z0-9+/=]/g, '').length;
+  return (
+    /[.,:;?!'()]\s|[.,:;?!]$|[<{}"',;]/.test(line) || (/[a-z0-9] [a-z0-9]/i.test(line) && digits % 4 !== 0)
+  );
 }
 
 function decodeBase64(bytes: Buffer, defects: Defects): Buffer {

@@ -28,7 +28,9 @@ function isSureAddress(text: string): boolean {
 }
 
 export function splitMailboxes(text: string): Mailbox[] {
-  return new MailboxSplitter(text).split();
+  // Web applications escape what they take for HTML.
+  const isEscaped = !text.includes('<') && text.includes('&lt;');
+  return new MailboxSplitter(isEscaped ? text.replaceAll('&lt;', '<').replaceAll('&gt;', '>') : text).split();
 }
 
 class MailboxSplitter {
@@ -212,6 +214,10 @@ function bareMailboxes(piece: string, takesHosts: boolean): Mailbox[] {
   if (takesHosts ? isAddress(plain) : isSureAddress(plain))
     return [{ name: comment?.[1]?.trim() ?? '', address: plain }];
 
+  // White space around @ and dots is obsolete syntax.
+  const tight = plain.replace(/\s+/g, ' ').replace(/ ?([@.]) ?/g, '$1');
+  if (isSureAddress(tight)) return [{ name: comment?.[1]?.trim() ?? '', address: tight }];
+
   const addresses: string[] = [];
   const rest = piece.replace(/[^\s"'(),:;<>[\]]+/g, (token) => {
     const address = token.endsWith('.') ? token.slice(0, -1) : token;
@@ -219,13 +225,17 @@ function bareMailboxes(piece: string, takesHosts: boolean): Mailbox[] {
     addresses.push(address);
     return '';
   });
-  const name = unquoted(rest.replace(/[<>]|\(\s*\)|\[\s*\]|"\s*"|'\s*'|mailto:/gi, ' '));
+  const words = rest.replace(/[<>]|\(\s*\)|\[\s*\]|"\s*"|'\s*'|mailto:/gi, ' ');
+  // One comment may contain others. Between the addresses of a quoted list, only separators remain.
+  const name = /[\p{L}\p{N}]/u.test(words)
+    ? unquoted(words).replace(/^\(([^()]*(?:\([^()]*\)[^()]*)*)\)$/, '$1')
+    : '';
   return addresses.map((address, index) => ({ name: index === 0 ? name : '', address }));
 }
 
 /** A name without the quotes around it. A quote within it, as of inches, stays. */
 function unquoted(raw: string): string {
-  const name = withoutSeparators(raw);
+  const name = withoutSeparators(raw).replace(/^\\"(.*)\\"$|^<([^<>]+)>$/s, '$1$2');
   const inner = name.slice(1, -1);
   if (name.length > 1 && name.startsWith('"') && name.endsWith('"') && !/"\s+"/.test(inner))
     return unescaped(inner).trim();

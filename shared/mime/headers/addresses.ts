@@ -40,7 +40,11 @@ function toAddress(name: string, address: string): EmailAddress {
   };
 }
 
-/** `Undisclosed recipients:;` has no members. Text with an @ is never an empty group. */
+/** `Undisclosed recipients:;` has no members, also in quotes, in brackets or before a comment. Text with an @ is never an empty group. */
 function isEmptyGroup(text: string): boolean {
-  return /:[\s,;]*$/.test(text.slice(-100)) && !text.includes('@');
+  if (text.includes('@')) return false;
+  const label = text.slice(-200).replace(/\([^()]*\)\s*$/, '');
+  return (
+    /:[\s,;<>"]*$/.test(label) || /^["<]?(?:undisclosed|unlisted)[- ]recipients?[">]?$/i.test(label.trim())
+  );
 }

@@ -108,7 +108,11 @@ function* decodeQ(encoded: string): Generator<Buffer | string> {
 }
 
 function decodeAsciiQ(encoded: string): Buffer {
-  const bytes = Buffer.from(encoded, 'latin1');
+  // Some gateways fold a header within an escape.
+  const bytes = Buffer.from(
+    encoded.replace(/=\s(?=[0-9a-f]{2})|(?<==[0-9a-f])\s(?=[0-9a-f])/gi, (fold) => fold.trim()),
+    'latin1',
+  );
   let length = 0;
   for (let at = 0; at < bytes.length; at += 1) {
     const byte = bytes[at] ?? 0;

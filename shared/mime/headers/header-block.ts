@@ -44,11 +44,15 @@ const LOOK_AHEAD_BYTES = 8192;
 /** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
 const MAX_CONTINUATION_CHECKS = 500;
 
+/** Lines of one block that are compared with its own boundary. */
+const MAX_DELIMITER_CHECKS = 100;
+
 const LF = 0x0a;
 const CR = 0x0d;
 const SPACE = 0x20;
 const TAB = 0x09;
 const COLON = 0x3a;
+const HYPHEN = 0x2d;
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
 const COMMA = 0x2c;
@@ -94,6 +98,7 @@ export function readHeaderBlock(
   const ahead = new LookAhead(bytes);
   let field: Field | null = null;
   let continuationChecks = 0;
+  let delimiterChecks = 0;
   let at = start;
   let bodyStart = bytes.length;
   while (at < bytes.length) {
@@ -102,9 +107,17 @@ export function readHeaderBlock(
       bodyStart = lineEnd;
       break;
     }
-    if (bytes[at] === 0x2d && isDelimiter(at)) {
+    if (bytes[at] === HYPHEN && isDelimiter(at)) {
       bodyStart = at;
       break;
+    }
+    if (bytes[at] === HYPHEN && delimiterChecks < MAX_DELIMITER_CHECKS) {
+      delimiterChecks += 1;
+      if (isOwnDelimiter(bytes.subarray(at, lineEnd), bytes, fields, field)) {
+        defects.add('header_separator_missing');
+        bodyStart = at;
+        break;
+      }
     }
     const end = endOfField(bytes, lineEnd);
     const colon = fieldNameEnd(bytes, at, lineEnd);
@@ -162,6 +175,19 @@ function keep(
   if (room <= 0) return;
   values.push(bytes.subarray(colon + 1, Math.min(end, colon + 1 + room)));
   fields.set(name, values);
+}
+
+/** Whether a line is the first boundary line of the block's own multipart, directly below its headers. */
+function isOwnDelimiter(line: Buffer, bytes: Buffer, fields: HeaderFields, field: Field | null): boolean {
+  const last =
+    field === null ? '' : bytes.toString('latin1', field.start, Math.min(field.end, field.start + 1024));
+  const contentType = /^content-type[ \t]*:/i.test(last)
+    ? last
+    : Buffer.from(fields.get('content-type')?.[0] ?? []).toString('latin1', 0, 1024);
+  const [, quoted, token] =
+    /\bboundary\s{0,9}=\s{0,9}(?:"([^"]{1,200})"|([^\s;"]{1,200}))/i.exec(contentType) ?? [];
+  const boundary = quoted ?? token;
+  return boundary !== undefined && line.toString('latin1', 0, 220).trimEnd() === `--${boundary}`;
 }
 
 /**
@@ -243,8 +269,8 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when more headers follow, else the end of the headers.
-    if (isBlank(bytes, end, next) && !isHeaderOrFold(bytes, next)) break;
+    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers. `Order: 5 pcs` is text.
+    if (isBlank(bytes, end, next) && !isEmailHeaderOrFold(bytes, next)) break;
     end = next;
   }
   return end;
@@ -294,9 +320,19 @@ class LookAhead {
   }
 }
 
-function isHeaderOrFold(bytes: Buffer, start: number): boolean {
+/** Headers that are not kept, by how their names begin. */
+const OTHER_HEADERS =
+  /^(?:arc-|authentication-|dkim-|importance|list-|organi[sz]ation|received|references|resent-|thread-|user-agent|x-)/;
+
+function isEmailHeaderOrFold(bytes: Buffer, start: number): boolean {
   if (bytes[start] === SPACE || bytes[start] === TAB) return true;
-  return isHeader(bytes, start);
+  const end = fieldNameEnd(bytes, start, endOfLine(bytes, start));
+  if (end < 0) return false;
+  const name = bytes
+    .toString('latin1', start, Math.min(end, start + 40))
+    .trimEnd()
+    .toLowerCase();
+  return KEPT.has(name) || OTHER_HEADERS.test(name);
 }
 
 /** Whether the line at this offset is the first line of a header. */

@@ -62,7 +62,7 @@ function charsetHint(fields: HeaderFields): string | null {
 
 function unfold(value: string): string {
   return value
-    .replace(/\r?\n(?=[ \t])/g, '')
+    .replace(/\r{0,2}\n(?=[ \t])/g, '')
     .replace(/[\r\n]+/g, ' ')
     .trim();
 }

@@ -22,7 +22,11 @@ interface Section {
   readonly text: string;
 }
 
-export function parseStructured(text: string, defects: Defects): StructuredValue {
+export function parseStructured(header: string, defects: Defects): StructuredValue {
+  // `text / html` is valid. Encoded words in place of a type or a whole parameter are not, but some programs write them.
+  const text = (/(?:^|;)\s*=\?[^?\s]{1,40}\?[bq]\?/i.test(header) ? decodeWords(header, defects) : header)
+    .replace(/^\s*\([^()]*\)\s*/, '')
+    .replace(/^([\w-]{1,40})\s{0,9}\/\s{0,9}(?=\w)/, '$1/');
   const value = text
     .slice(0, valueEnd(text))
     .trim()
@@ -45,9 +49,12 @@ export function parseStructured(text: string, defects: Defects): StructuredValue
   }
 
   const parameters = new Map<string, string>();
-  for (const [name, raw] of plain) parameters.set(name, decodeWords(raw, defects));
+  for (const [name, raw] of plain) parameters.set(name, decodePlain(raw, defects));
   // The RFC 2231 form is exact and overrides the plain form, which exists for old clients.
-  for (const [name, list] of sections) parameters.set(name, joinSections(list, defects));
+  for (const [name, list] of sections) {
+    const joined = joinSections(list, defects);
+    if (joined !== '' || !parameters.has(name)) parameters.set(name, joined);
+  }
   return { value, parameters };
 }
 
@@ -66,31 +73,48 @@ function* rawParameters(text: string): Generator<[string, string]> {
     const name = (match[1] ?? '').toLowerCase();
     if (match[2] === undefined) continue;
     if (text[token.lastIndex] === '"') {
+      const isDoubled = text[token.lastIndex + 1] === '"';
       const [value, end] = quotedValue(text, token.lastIndex + 1);
       token.lastIndex = end;
-      yield [name, value];
+      // Two quotes on each side are not part of the value; escaped ones are.
+      yield [name, isDoubled ? withoutStrayQuotes(value) : value];
     } else {
       // `Invoice (1).pdf` is a name; anywhere else a parenthesis opens a comment.
       const isFilename = /^(?:file)?name/.test(name);
-      const end = isFilename ? filenameEnd(text, token.lastIndex) : semicolonAfter(text, token.lastIndex);
+      const end = isFilename ? filenameEnd(text, token.lastIndex) : tokenEnd(text, token.lastIndex);
       const value = text.slice(token.lastIndex, end).trim();
       token.lastIndex = end;
-      yield [name, isFilename ? value : withoutComment(value)];
+      yield [name, isFilename ? withoutStrayQuotes(value) : withoutComment(value)];
     }
   }
 }
 
-function semicolonAfter(text: string, start: number): number {
-  const semicolon = text.indexOf(';', start);
+/** Where an unquoted value ends: at a semicolon, or before another parameter whose semicolon is missing. */
+function tokenEnd(text: string, start: number): number {
+  const separator = /;|\s[\w*-]{2,40}\s*=/g;
+  separator.lastIndex = start;
+  return separator.exec(text)?.index ?? text.length;
+}
+
+/**
+ * Where an unquoted name ends: behind its encoded words, at the next parameter if it then ends in an extension (`PO; 4711.pdf`),
+ * else at a semicolon.
+ */
+function filenameEnd(text: string, start: number): number {
+  const from = start + (ENCODED_WORDS.exec(text.slice(start, start + 4096))?.[0].length ?? 0);
+  const parameter = /;\s*(?:[\w*-]+\s*=|$)/g;
+  parameter.lastIndex = from;
+  const end = parameter.exec(text)?.index ?? text.length;
+  if (/\.[a-z0-9]{1,5}\s*$/i.test(text.slice(start, end).slice(-20))) return end;
+  const semicolon = text.indexOf(';', from);
   return semicolon < 0 ? text.length : semicolon;
 }
 
-/** Where an unquoted name ends: at the next parameter if it then ends in an extension (`PO; 4711.pdf`), else at a semicolon. */
-function filenameEnd(text: string, start: number): number {
-  const parameter = /;\s*(?:[\w*-]+\s*=|$)/g;
-  parameter.lastIndex = start;
-  const end = parameter.exec(text)?.index ?? text.length;
-  return /\.[a-z0-9]{1,5}\s*$/i.test(text.slice(start, end).slice(-20)) ? end : semicolonAfter(text, start);
+const ENCODED_WORDS = /^(?:\s*=\?[^?\s]{0,80}\?[bq]\?[^"?]{0,400}\?=)+/i;
+
+/** A name without further quotes around it, or one that has no opening quote. */
+function withoutStrayQuotes(name: string): string {
+  return name.replace(/^\\?"(.+?)\\?"$|^'(.+)'$|^([^"]*)"$/, '$1$2$3');
 }
 
 function withoutComment(value: string): string {
@@ -109,14 +133,14 @@ function quotedValue(text: string, start: number): [string, number] {
   for (let at = start; at < text.length; at += 1) {
     const character = text[at];
     if (character === '"') {
-      // The quote after `=` opens the value of another parameter.
-      if (firstQuote !== null && text[at - 1] === '=') break;
+      // The quote after `=` opens the value of another parameter, unless an encoded word ends there.
+      if (firstQuote !== null && text[at - 1] === '=' && text[at - 2] !== '?') break;
       AFTER_CLOSING_QUOTE.lastIndex = at + 1;
       if (AFTER_CLOSING_QUOTE.test(text)) return [value + text.slice(from, at), at + 1];
       firstQuote ??= [value + text.slice(from, at), at + 1];
     }
-    // Only a quote and a backslash are escaped; `C:\order.pdf` is a path that was not escaped.
-    if (character === '\\' && (text[at + 1] === '"' || text[at + 1] === '\\')) {
+    // Only punctuation is escaped; `C:\order.pdf` is a path that was not escaped.
+    if (character === '\\' && ESCAPED.has(text[at + 1] ?? '')) {
       value += text.slice(from, at);
       from = at + 1;
       at += 1;
@@ -125,12 +149,21 @@ function quotedValue(text: string, start: number): [string, number] {
   return firstQuote ?? [value + text.slice(from), text.length];
 }
 
+const ESCAPED: ReadonlySet<string> = new Set('"\\,;()<>@=\'');
 const AFTER_CLOSING_QUOTE = /[\s;]*$|[\s;]+[\w*-]+\s*=/y;
+
+/** Some senders write the extended form, `UTF-8''K%C3%B6ln.pdf`, and forget the star of its name. */
+function decodePlain(raw: string, defects: Defects): string {
+  const isExtended = /^[a-z][\w-]{2,40}'[a-z-]{0,20}'[^\s]*%[0-9a-f]{2}/i.test(raw);
+  return isExtended
+    ? joinSections([{ number: 0, encoded: true, text: raw }], defects)
+    : decodeWords(raw, defects);
+}
 
 function joinSections(list: Section[], defects: Defects): string {
   list.sort((left, right) => left.number - right.number);
   const first = list[0];
-  const prefix = first?.encoded ? /^([^']*)'[^']*'/.exec(first.text) : null;
+  const prefix = first?.encoded ? CHARSET_PREFIX.exec(first.text) : null;
   const charset = prefix?.[1] || 'utf-8';
   let result = '';
   // A multi-byte character may be cut between two sections: neighbours are decoded together.
@@ -150,8 +183,12 @@ function joinSections(list: Section[], defects: Defects): string {
   }
   flush();
   // Some senders put encoded words into sections, which RFC 2231 forbids.
-  return first?.encoded ? result : decodeWords(result, defects);
+  return decodeWords(result, defects);
 }
+
+/** `utf-8'de'`; with one quote only, or with escaped quotes, as some senders write it. */
+const CHARSET_PREFIX =
+  /^([^'%]{0,40})(?:'[^']{0,40}'|%27[\w-]{0,20}%27|(?<=^utf-?8|^iso-8859-\d|^windows-\d{4})')/i;
 
 function percentDecode(text: string): Buffer {
   const bytes = Buffer.from(text, 'utf8');

@@ -30,17 +30,17 @@ export function readHead(fields: HeaderFields, type: string, defects: Defects): 
     if ((fields.get(name)?.length ?? 0) > 1) defects.add('duplicate_header');
   }
   const filled = (name: string): string | null => {
-    const text = headerText(fields, name, defects);
-    return text === null ? null : cleanText(text, defects) || null;
+    const texts = headerTexts(fields, name, defects).map((text) => cleanText(text, defects));
+    return texts.find((text) => text !== '') ?? null;
   };
-  const subject = headerText(fields, 'subject', defects);
-  const date = filled('date');
-  const sentAt = date === null ? null : parseSentDate(date);
-  if (sentAt === null) defects.add(date === null ? 'date_missing' : 'date_unreadable');
+  const subject = readSubject(fields, defects);
+  const dates = headerTexts(fields, 'date', defects).filter((date) => date !== '');
+  const sentAt = dates.map(parseSentDate).find((date) => date !== null) ?? null;
+  if (sentAt === null) defects.add(dates.length === 0 ? 'date_missing' : 'date_unreadable');
   const replyTo = readAddresses(fields, 'reply-to', defects);
   const listId = filled('list-id');
   return {
-    subject: subject === null ? null : cleanText(decodeWords(subject, defects), defects),
+    subject,
     from: readSender(fields, replyTo, defects),
     to: readAddresses(fields, 'to', defects),
     cc: readAddresses(fields, 'cc', defects),
@@ -53,6 +53,17 @@ export function readHead(fields: HeaderFields, type: string, defects: Defects): 
     listId: listId === null ? null : cleanText(decodeWords(listId, defects), defects) || null,
     autoSubmitted: readAutoSubmitted(fields, type, defects),
   };
+}
+
+/** The first Subject with text, on one line; an empty one when there is no other. */
+function readSubject(fields: HeaderFields, defects: Defects): string | null {
+  const subjects = headerTexts(fields, 'subject', defects);
+  const subject = subjects.find((text) => text !== '') ?? subjects[0];
+  if (subject === undefined) return null;
+  const decoded = cleanText(decodeWords(subject, defects), defects);
+  // An encoded word may contain line breaks, which no email client shows.
+  const line = decoded.replace(/[ \t]?[\r\n]+[ \t]?/g, ' ');
+  return line === decoded ? decoded : line.trim();
 }
 
 /** The first From with an address; without one the Sender, then the first Reply-To. A name in From is kept. */

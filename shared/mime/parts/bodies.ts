@@ -4,7 +4,7 @@
  * mailing lists add footers after it. Every other part is an attachment.
  */
 
-import { decodeText } from '../encoding/charset.ts';
+import { decodeText, utf16ByZeros } from '../encoding/charset.ts';
 import { cleanText } from '../encoding/clean-text.ts';
 import { countControls } from '../encoding/control-characters.ts';
 import { extractUuencoded, type UuencodedFile } from '../encoding/uuencode.ts';
@@ -20,6 +20,9 @@ import { isMultipart } from './part-tree.ts';
  * A longer text is kept as a file: decoding and cleaning a very long string can exceed the memory of an instance.
  */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
+const CR = 0x0d;
+const LF = 0x0a;
 
 type Kind = 'text' | 'html';
 
@@ -127,9 +130,7 @@ class TextReader {
     if (part.children.length === 0) return this.#readLeaf(part, includesFiles);
     const children = part.children.map((child) => this.read(child, includesFiles));
     if (part.type === 'multipart/alternative') return chooseAlternatives(children);
-    // The first child that has text is the body; the others are files.
-    if (part.type === 'multipart/related')
-      return children.find((segments) => segments.some(isReadable)) ?? [];
+    if (part.type === 'multipart/related') return chooseRelated(part, children);
     return children.flat();
   }
 
@@ -177,10 +178,10 @@ class TextReader {
   #textOf(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
     const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
     if (isUtf16(part, content))
-      return cleanText(decodeText(content, charset, defects, part.fields.guess), defects).replaceAll(
-        '\r\n',
-        '\n',
-      );
+      return cleanText(
+        decodeText(content, utf16ByZeros(content) ?? charset, defects, part.fields.guess),
+        defects,
+      ).replaceAll(/\r+\n|\r/g, '\n');
     let bytes = withoutNulAndCr(content, defects);
     if (kind === 'text') {
       const extracted = extractUuencoded(bytes, defects);
@@ -191,6 +192,20 @@ class TextReader {
     const text = cleanText(decodeText(bytes, charset, defects, part.fields.guess), defects);
     return /^text\/(?:enriched|richtext)$/.test(part.type) ? stripEnriched(text) : text;
   }
+}
+
+/** The root, or the first child that has text, is the body; the others are files. Some senders write both forms of the body. */
+function chooseRelated(part: Part, children: readonly Segment[][]): Segment[] {
+  const { start } = part.header;
+  const root = start === null ? -1 : part.children.findIndex(({ header }) => header.contentId === start);
+  const first = children[root]?.some(isReadable)
+    ? children[root]
+    : children.find((segments) => segments.some(isReadable));
+  if (first === undefined || first.some(({ htmls }) => htmls.length > 0)) return first ?? [];
+  return chooseAlternatives([
+    first,
+    children.find((segments) => segments.some(({ htmls }) => htmls.length > 0)) ?? [],
+  ]);
 }
 
 /** The first child that is text and the last child that is HTML: the richest form comes last. */
@@ -213,8 +228,10 @@ const FILE_TYPES =
 
 /** @param includesFiles whether a part counts as text that is usually a file: it has a filename, or an unknown text type */
 export function bodyKind(part: Part, includesFiles: boolean): Kind | null {
-  if (part.isWhole || part.header.isAttachment || (part.header.filename !== null && !includesFiles))
-    return null;
+  const { filename, isAttachment } = part.header;
+  // Text that is declared as an attachment without a name is the body when there is no other.
+  if (part.isWhole || (filename !== null && (isAttachment || !includesFiles))) return null;
+  if (isAttachment && !includesFiles) return null;
   // A part with a name and an unreadable type is a file, not text.
   if (part.header.filename !== null && part.header.type === null && part.fields.has('content-type'))
     return null;
@@ -237,25 +254,41 @@ function isBinary(content: Buffer, part: Part): boolean {
 function isUtf16(part: Part, content: Buffer): boolean {
   const mark = content.length < 2 ? 0 : content.readUInt16BE(0);
   return (
-    mark === 0xfffe || mark === 0xfeff || /^utf-?(?:16|32)|^unicode|^ucs/i.test(part.header.charset ?? '')
+    mark === 0xfffe ||
+    mark === 0xfeff ||
+    /^utf-?(?:16|32)|^unicode|^ucs|^iso-10646/i.test(part.header.charset ?? '') ||
+    utf16ByZeros(content) !== null
   );
 }
 
 /**
- * Converts line ends to LF and removes NUL. Works on bytes, which is valid for every charset except UTF-16, because
- * `replaceAll` on a long string needs several times its memory.
+ * Converts line ends to LF and removes NUL. Gateways double CR, and old Macintosh programs write CR alone. Works on bytes, which
+ * is valid for every charset except UTF-16, because `replaceAll` on a long string needs several times its memory.
  */
 function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
-  if (content.includes(0)) defects.add('text_nul_removed');
-  const kept = Buffer.allocUnsafe(content.length);
+  const hasNul = content.includes(0);
+  if (hasNul) defects.add('text_nul_removed');
+  const text = hasNul ? Buffer.from(content.filter((byte) => byte !== 0)) : content;
+  let cr = text.indexOf(CR);
+  if (cr < 0) return text;
+  const kept = Buffer.allocUnsafe(text.length);
   let length = 0;
-  for (let at = 0; at < content.length; at += 1) {
-    const byte = content[at] ?? 0;
-    if (byte === 0 || (byte === 0x0d && content[at + 1] === 0x0a)) continue;
-    kept[length] = byte;
+  let from = 0;
+  for (; cr >= 0; cr = text[from] === CR ? from : text.indexOf(CR, from)) {
+    if (cr > from) length += text.copy(kept, length, from, cr);
+    from = cr + 1;
+    if (isPartOfLineEnd(text, cr)) continue;
+    kept[length] = LF;
     length += 1;
   }
+  length += text.copy(kept, length, from);
   return kept.subarray(0, length);
+}
+
+/** Whether LF follows this CR, directly or after another CR. */
+function isPartOfLineEnd(content: Buffer, at: number): boolean {
+  const next = content[at + 1];
+  return next === LF || (next === CR && content[at + 2] === LF);
 }
 
 function charsetOfHtml(content: Buffer): string | null {

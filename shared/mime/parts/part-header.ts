@@ -1,5 +1,6 @@
 /** The decoded header block of one part. */
 
+import { effectiveEncoding } from '../encoding/transfer-encoding.ts';
 import { decodeWords } from '../headers/encoded-words.ts';
 import type { HeaderFields } from '../headers/header-block.ts';
 import { headerText, headerTexts } from '../headers/header-text.ts';
@@ -16,6 +17,8 @@ export interface PartHeader {
   readonly boundary: string | null;
   /** `format=flowed`: a line that ends in a space continues in the next; `delsp=yes` removes the space. */
   readonly flowed: 'no' | 'flowed' | 'delsp';
+  /** The Content-ID of the root part of a multipart/related; null when not declared. */
+  readonly start: string | null;
   /** S/MIME: the content of the CMS object. */
   readonly smimeType: string | null;
   /** Decoded but not yet cleaned; null when neither header names the part. */
@@ -41,7 +44,8 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
     fields.has(name) ? headerTexts(fields, name, defects).map((text) => parseStructured(text, defects)) : [];
   const types = structured('content-type');
   const dispositions = structured('content-disposition');
-  if (types.length > 1 || dispositions.length > 1) defects.add('duplicate_header');
+  const encodings = headerTexts(fields, 'content-transfer-encoding', defects);
+  if (types.length > 1 || dispositions.length > 1 || encodings.length > 1) defects.add('duplicate_header');
   const contentType =
     types.find(isMultipartType) ?? types.find(({ value }) => typeOf(value) !== null) ?? types[0] ?? EMPTY;
   const type = typeOf(contentType.value);
@@ -55,17 +59,19 @@ export function readPartHeader(fields: HeaderFields, defects: Defects): PartHead
     charset: first([contentType, ...types], 'charset') ?? null,
     boundary,
     flowed: flowedOf(contentType),
+    start: firstFilled(contentType.parameters.get('start')?.replace(/^<|>$/g, '').trim()),
     smimeType: contentType.parameters.get('smime-type')?.toLowerCase() ?? null,
     filename: firstFilled(
       first(dispositions, 'filename'),
       first(dispositions, 'name'),
       first([contentType, ...types], 'name'),
+      first([contentType, ...types], 'filename'),
     ),
     description: description === null ? null : firstFilled(decodeWords(description, defects)),
     declaredSizeBytes: sizeOf(first(dispositions, 'size')),
     isAttachment: dispositions.some(({ value }) => value === 'attachment'),
     isInline: dispositions.some(({ value }) => value === 'inline'),
-    transferEncoding: headerText(fields, 'content-transfer-encoding', defects),
+    transferEncoding: effectiveEncoding(encodings),
     contentId: firstFilled(headerText(fields, 'content-id', defects)?.replace(/^<|>$/g, '').trim()),
     contentLocation: firstFilled(headerText(fields, 'content-location', defects)?.replace(/\s+/g, '')),
   };
@@ -80,8 +86,9 @@ const SHORT_TYPES: ReadonlyMap<string, string> = new Map([
 ]);
 
 function typeOf(value: string): string | null {
-  if (/^[\w!#$&^.+-]+\/[\w!#$&^.+-]+$/.test(value)) return value;
-  return SHORT_TYPES.get(value) ?? null;
+  // What follows a comma, a colon or another slash is not part of the type.
+  const type = /^([\w!#$&^.+-]+\/[\w!#$&^.+-]+)(?:[,:/].*)?$/.exec(value)?.[1];
+  return type ?? SHORT_TYPES.get(value) ?? null;
 }
 
 function isMultipartType({ parameters, value }: StructuredValue): boolean {

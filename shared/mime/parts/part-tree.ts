@@ -6,7 +6,13 @@
 
 import { CharsetGuess } from '../encoding/charset-guess.ts';
 import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
-import { type HeaderBlock, HeaderFields, isBlank, readHeaderBlock } from '../headers/header-block.ts';
+import {
+  endOfLine,
+  type HeaderBlock,
+  HeaderFields,
+  isBlank,
+  readHeaderBlock,
+} from '../headers/header-block.ts';
 import type { ParseBudget } from '../parse-budget.ts';
 import type { Defects } from '../parsed-email.ts';
 import { DelimiterScan, type Level } from './delimiter-scan.ts';
@@ -155,7 +161,10 @@ class TreeReader {
         current.body = current.isWhole
           ? bytes.subarray(bytes.length - current.body.length, end)
           : bytes.subarray(from, end);
-      else if (!isBlank(bytes, from, end)) this.#defects.add('text_after_end');
+      else if (!isBlank(bytes, from, end)) {
+        const rest = this.#partsAfterEnd(container, bytes.subarray(from, end));
+        if (rest !== null) unopened.push(rest);
+      }
       if (delimiter === null) break;
 
       const depth = open.indexOf(delimiter.level) + 1;
@@ -203,9 +212,23 @@ class TreeReader {
     }
   }
 
+  /** What follows a closing boundary: parts below a boundary that the sender misspelled, or else text, which is omitted. */
+  #partsAfterEnd(container: Part, rest: Buffer): Part | null {
+    if (container.depth > MAX_DEPTH || guessBoundary(rest) === null) {
+      this.#defects.add('text_after_end');
+      return null;
+    }
+    this.#defects.add('part_after_end');
+    const part = this.#newPart(container, new HeaderFields(this.#guess));
+    part.type = 'multipart/mixed';
+    part.body = rest;
+    return part;
+  }
+
   /** Only Content headers have a meaning in a part (RFC 2046, 5.1). Without any, lines such as `Order: 5 pcs` are its text. */
-  #readHeaders(bytes: Buffer, start: number, scan: DelimiterScan): HeaderBlock {
+  #readHeaders(bytes: Buffer, from: number, scan: DelimiterScan): HeaderBlock {
     const defects: Defects = new Set();
+    const start = this.#afterEmptyLine(bytes, from);
     const block = readHeaderBlock(bytes, start, (at) => scan.match(at) !== null, defects, this.#guess);
     const head = bytes.toString('latin1', start, block.bodyStart);
     if (head.trim() !== '' && !/^content-[a-z-]+[ \t]*:/im.test(head)) {
@@ -214,6 +237,16 @@ class TreeReader {
     }
     for (const defect of defects) this.#defects.add(defect);
     return block;
+  }
+
+  /** Some programs write an empty line between the boundary and the headers. Read as the end of the headers, a file would be text. */
+  #afterEmptyLine(bytes: Buffer, from: number): number {
+    const end = endOfLine(bytes, from);
+    const next = bytes.toString('latin1', end, end + 40);
+    const isSkipped =
+      isBlank(bytes, from, end) && /^content-(?:type|disposition|transfer-encoding)[ \t]*:/i.test(next);
+    if (isSkipped) this.#defects.add('leading_lines');
+    return isSkipped ? end : from;
   }
 
   #newPart(parent: Part | null, fields: HeaderFields): Part {

@@ -68,8 +68,6 @@ const OPTIONS: HtmlToTextOptions = {
   selectors: [
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
-    { selector: 'hr', format: 'skip' },
-    { selector: 'head', format: 'skip' },
     { selector: 'title', format: 'skip' },
     { selector: 'style', format: 'skip' },
     { selector: 'script', format: 'skip' },
@@ -77,6 +75,10 @@ const OPTIONS: HtmlToTextOptions = {
     { selector: 'tr', format: 'row' },
     { selector: 'td', format: 'cell' },
     { selector: 'th', format: 'cell' },
+    // Blocks that the library does not know, and list items outside a list.
+    ...'address caption center dd details dl dt fieldset figcaption figure hr legend li option summary'
+      .split(' ')
+      .map((selector) => ({ selector, format: 'row' })),
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),
   ],
 };

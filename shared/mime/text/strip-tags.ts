@@ -12,7 +12,7 @@ const TAB = 0x09;
 const LF = 0x0a;
 
 const BLOCKS: ReadonlySet<string> = new Set(
-  'address article aside blockquote br center dd div dl dt fieldset footer form h1 h2 h3 h4 h5 h6 header hr li main nav ol option p pre section table tbody tfoot thead tr ul'.split(
+  'address article aside blockquote br caption center dd details div dl dt fieldset figcaption figure footer form h1 h2 h3 h4 h5 h6 header hr legend li main nav ol option p pre section summary table tbody tfoot thead tr ul'.split(
     ' ',
   ),
 );

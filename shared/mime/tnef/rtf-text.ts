@@ -28,11 +28,38 @@ const BREAKS: ReadonlyMap<string, string> = new Map([
   ['ldblquote', '\u201c'],
   ['rdblquote', '\u201d'],
 ]);
+/** Charsets of fonts, by `\fcharset`. Any other number means that of the document. */
+const FONT_CHARSETS: ReadonlyMap<number, string> = new Map([
+  [77, 'macintosh'],
+  [128, 'cp932'],
+  [129, 'cp949'],
+  [134, 'cp936'],
+  [136, 'cp950'],
+  [161, 'cp1253'],
+  [162, 'cp1254'],
+  [163, 'cp1258'],
+  [177, 'cp1255'],
+  [178, 'cp1256'],
+  [186, 'cp1257'],
+  [204, 'cp1251'],
+  [222, 'cp874'],
+  [238, 'cp1250'],
+]);
+const DOCUMENT_CHARSETS: ReadonlyMap<string, string> = new Map([
+  ['mac', 'macintosh'],
+  ['pc', 'cp437'],
+  ['pca', 'cp850'],
+]);
 const MAX_DEPTH = 500;
+/** Fonts of one document. Outlook writes a few dozen. */
+const MAX_FONTS = 1_000;
 const MAX_LENGTH = 10 * 1024 * 1024;
 
 interface Group {
   readonly isRead: boolean;
+  readonly isFontTable: boolean;
+  /** The font of the text, and of the entry of the font table. */
+  readonly font: number;
   /** Number of fallback characters after `\u`, for old readers. */
   readonly fallbackLength: number;
 }
@@ -46,8 +73,9 @@ class RtfReader {
   readonly #rtf: string;
   readonly #defects: Defects;
   readonly #groups: Group[] = [];
-  #group: Group = { isRead: true, fallbackLength: 1 };
+  #group: Group = { isRead: true, isFontTable: false, font: -1, fallbackLength: 1 };
   #charset = 'windows-1252';
+  readonly #fontCharsets = new Map<number, string>();
   readonly #pieces: string[] = [];
   #length = 0;
   /** Bytes of the charset that are not decoded yet: a character may have several. */
@@ -68,6 +96,7 @@ class RtfReader {
     ) {
       const [whole, word, number, hex, symbol, brace] = match;
       if (hex !== undefined) this.#putByte(Number.parseInt(hex, 16));
+      else if (word === 'bin') token.lastIndex += Math.max(0, Number(number ?? 0));
       else if (word !== undefined) this.#readWord(word, number === undefined ? null : Number(number));
       else if (brace !== undefined) this.#changeGroup(brace);
       else if (symbol !== undefined) this.#readSymbol(symbol);
@@ -105,9 +134,17 @@ class RtfReader {
       this.#group = { ...this.#group, fallbackLength: Math.max(0, Math.min(number, 8)) };
     } else if (word === 'ansicpg' && number !== null) {
       this.#charset = `cp${number}`;
+    } else if (word === 'f' && number !== null) {
+      this.#flush();
+      this.#group = { ...this.#group, font: number };
+    } else if (word === 'fcharset' && number !== null) {
+      const charset = FONT_CHARSETS.get(number);
+      const isKept = this.#group.isFontTable && this.#fontCharsets.size < MAX_FONTS;
+      if (isKept && charset !== undefined) this.#fontCharsets.set(this.#group.font, charset);
     } else if (UNREAD.has(word)) {
-      this.#group = { ...this.#group, isRead: false };
+      this.#group = { ...this.#group, isRead: false, isFontTable: word === 'fonttbl' };
     } else {
+      this.#charset = DOCUMENT_CHARSETS.get(word) ?? this.#charset;
       const text = BREAKS.get(word);
       if (text !== undefined) this.#putText(text);
     }
@@ -133,7 +170,11 @@ class RtfReader {
 
   #flush(): void {
     if (this.#bytes.length === 0) return;
-    const text = decodeText(Buffer.from(this.#bytes), this.#charset, this.#defects);
+    const text = decodeText(
+      Buffer.from(this.#bytes),
+      this.#fontCharsets.get(this.#group.font) ?? this.#charset,
+      this.#defects,
+    );
     this.#bytes = [];
     this.#append(text);
   }

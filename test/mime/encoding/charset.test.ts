@@ -15,6 +15,7 @@ describe('declared charset', () => {
     ['utf-8', 'c3a4 e282ac', 'ä€'],
     ['iso-8859-1', '93e494', '“ä”'],
     ['"ISO-8859-15"', 'a4', '€'],
+    ['windows-1252', 'c2 80', 'Â€'],
     ['windows-1251', 'e7e0eae0e7', 'заказ'],
     ['koi8-r', 'dac1cbc1da', 'заказ'],
     ['gb18030', 'b6a9b5a5', '订单'],
@@ -28,6 +29,13 @@ describe('declared charset', () => {
     ['x-sjis', '928d95b6', '注文'],
     ['euc-jp', 'c3edcab8', '注文'],
     ['iso-2022-jp', '1b2442 436d 4a38 1b2842', '注文'],
+    ['iso-2022-jp', '1b2849 31 32 1b2842 0e 31 0f 1b2442 436d 1b2842 b2', 'ｱｲｱ注ｲ'],
+    ['iso-2022-jp', '1b242842 436d 4a38 1b2848 21', '注文!'],
+    ['iso-2022-jp', '1b2442 436d 0a 1b2442 1b2442 4a38 1b2842', '注\n文'],
+    ['iso-2022-jp', '1b284a 5c 31 1b2842 5c', '¥1\\'],
+    ['iso-2022-jp-2', '1b242844 3021 1b2842 41', '丂A'],
+    ['ks_c_5601-1987', 'c1d6 94ee 41 98de', '주뷁A샾'],
+    ['big5', 'ad71 8740', '訂䏰'],
     ['iso-2022-kr', '1b242943 0e 4156 392e 0f 21', '주문!'],
     ['hz-gb-2312', '7e7b 3629 3525 7e7d', '订单'],
     ['utf-7', '2b2d 20 2b 414f 51 2d', '+ ä'],
@@ -53,6 +61,18 @@ describe('declared charset', () => {
     expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
     expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
     expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
+    for (const charset of ['iso-8859-1', 'windows-1252', 'windows-1251', 'koi8-r', 'iso-8859-2'])
+      expect(await body(charset, Buffer.from('Größe'))).toMatchObject({
+        bodyText: 'Größe',
+        defects: ['charset_guessed'],
+      });
+    const little = Buffer.from('Größe 40', 'utf16le');
+    const big = Buffer.from('Größe 40', 'utf16le').swap16();
+    for (const bytes of [little, big])
+      for (const charset of ['utf-16', 'utf-16be', 'utf-16le', 'utf-8', 'us-ascii', null])
+        expect((await body(charset, bytes)).bodyText).toBe('Größe 40');
+    for (const text of ['a\0b', 'ab1\0cd2\0ef3\0gh4\0'])
+      expect((await body('utf-8', Buffer.from(text))).bodyText).toBe(text.replaceAll('\0', ''));
   });
 
   test('keeps the complete characters of truncated UTF-8', async () => {

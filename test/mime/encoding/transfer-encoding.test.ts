@@ -75,7 +75,24 @@ describe('base64', () => {
   test('keeps plain text that is wrongly declared as base64', async () => {
     const prose =
       'Please send us three pieces of the part that we talked about on the phone this morning. '.repeat(3);
-    expect(await text('base64', prose)).toEqual([prose, ['transfer_encoding_wrong']]);
+    for (const words of [
+      prose,
+      'Order 4711',
+      'Please deliver 5 pcs.',
+      '<Order>4711</Order>',
+      'item;qty\r\nA-1;5',
+      'Dear Ann,\r\nnine pumps\r\nBob',
+    ])
+      expect(await text('base64', words)).toEqual([words, ['transfer_encoding_wrong']]);
+  });
+
+  test('decodes base64 that follows the head of a data URL', async () => {
+    const url = `data:application/pdf;name=a.pdf;base64,${base64Lines(BYTES)}`;
+    expect(await decode('base64', url)).toEqual({ content: BYTES, defects: ['base64_junk'] });
+  });
+
+  test('decodes short base64 that a gateway has split by spaces', async () => {
+    expect((await text('base64', 'SGVs bG8g d29y bGQ='))[0]).toBe('Hello world');
   });
 });
 
@@ -97,6 +114,21 @@ describe('quoted-printable', () => {
 });
 
 describe('other encodings', () => {
+  test('reads the encoding that changes bytes when several are declared, and common misspellings', async () => {
+    for (const encoding of [
+      '7bit\r\nContent-Transfer-Encoding: base64',
+      'x-base64',
+      '\r\nContent-Transfer-Encoding: base64',
+    ])
+      expect((await text(encoding, 'SGVsbG8='))[0]).toBe('Hello');
+    for (const encoding of [
+      '8bit\r\nContent-Transfer-Encoding: quoted-printable',
+      'quoted printable',
+      'x-quoted-printable',
+    ])
+      expect((await text(encoding, 'H=65llo'))[0]).toBe('Hello');
+  });
+
   test('leaves bytes of identity encodings unchanged', async () => {
     const bytes = Buffer.concat([BYTES, Buffer.from('\r\n\n\r\0')]);
     for (const encoding of ['7bit', '8bit', 'binary', '8BIT (comment)']) {

@@ -42,6 +42,10 @@ describe('sender', () => {
     ["Ann <'po@example.com'>", 'Ann', P],
     ['po@example.com (Ann Buyer)', 'Ann Buyer', P],
     ['<po@example.com> Ann Buyer', 'Ann Buyer', P],
+    ['po@example.com (Ann (Purchasing) Buyer)', 'Ann (Purchasing) Buyer', P],
+    ['\\"Ann Buyer\\" <po@example.com>', 'Ann Buyer', P],
+    ['Ann Buyer&lt;po@example.com&gt;', 'Ann Buyer', P],
+    ['po @ example . com', null, P],
     ['Ann <Sales> <po@example.com>', 'Ann <Sales>', P],
     ['Team: Ann <po@example.com>;', 'Ann', P],
     ['po@example.com', null, P],
@@ -106,7 +110,18 @@ describe('recipients', () => {
       { address: 'b@example.com' },
       { address: 'c@example.com' },
     ]);
-    expect(await toOf('Undisclosed recipients:;')).toEqual([]);
+    for (const empty of [
+      'Undisclosed recipients:;',
+      'undisclosed-recipients',
+      '<undisclosed-recipients:;>',
+      '"Undisclosed-Recipients:;"',
+      'unlisted-recipients:; (no To-header on input)',
+    ])
+      expect(await toOf(empty)).toEqual([]);
+    expect(await toOf('"a@example.com; b@example.com"')).toEqual([
+      { name: null, address: 'a@example.com' },
+      { name: null, address: 'b@example.com' },
+    ]);
   });
 
   test('keeps a recipient without an address next to one with an address', async () => {

@@ -19,6 +19,10 @@ describe('encoded words', () => {
     ['=?gb2312?B?trk=?= =?gb2312?B?tbE=?=', Buffer.from('豆当').toString()],
     ['=?utf-8?B?w6Q', '=?utf-8?B?w6Q'],
     ['=?cp850?Q?K=94ln?=', 'Köln'],
+    ['=?utf-8?Q?K=C3=\r\n B6ln am=C\r\n 3=A4?=', 'Köln amä'],
+    ['=?utf-8?Q?Line_1=0D=0ALine_2=0A?=', 'Line 1 Line 2'],
+    ['\r\nSubject: =?utf-8?Q?Line_1?=', 'Line 1'],
+    [' \r\nSubject: ', ''],
   ])('decodes the subject %s as %s', async (value, expected) => {
     expect(await subjectOf(value)).toBe(expected);
   });

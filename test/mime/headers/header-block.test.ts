@@ -27,14 +27,34 @@ describe('header block', () => {
     expect(email.defects).toContain('header_separator_missing');
   });
 
+  test('ends the headers at the first boundary when the empty line above it is missing', async () => {
+    const parts = between('b', textPart('Nine pumps'), pdfPart('Content-Type: application/pdf; name=a.pdf'));
+    const nested = ['--o', 'Content-Type: multipart/mixed; boundary=b', ...parts, '--o--'];
+    for (const email of [
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary="b"', ...parts)),
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary=b', 'Subject: Order', ...parts)),
+      await parseEmail(mail('Content-Type: multipart/mixed; boundary=o', '', ...nested)),
+    ]) {
+      expect(email.bodyText).toBe('Nine pumps');
+      expect(filesOf(email)).toEqual([['a.pdf', true]]);
+      expect(email.defects).toContain('header_separator_missing');
+    }
+  });
+
   test('treats a line of white space as a fold when headers follow, and as the end otherwise', async () => {
     expect(await read('Subject: Order', ' ', 'From: ann@example.com')).toMatchObject({
       subject: 'Order',
       from: { address: 'ann@example.com' },
     });
-    expect(await parseEmail(mail('Subject: Order', ' ', 'Body text'))).toMatchObject({
-      bodyText: 'Body text',
-    });
+    for (const text of ['Body text', 'Order: 5 pcs', 'Order No: 5'])
+      expect(await parseEmail(mail('Subject: Order', ' ', text, '', 'More'))).toMatchObject({
+        bodyText: `${text}\n\nMore`,
+      });
+  });
+
+  test('joins the folds of headers whose line ends have a second CR', async () => {
+    const email = await parseEmail(Buffer.from('Subject: one\r\r\n two\r\r\n\r\r\nBody'));
+    expect(email).toMatchObject({ subject: 'one two', bodyText: 'Body' });
   });
 
   test('accepts LF, and CR alone, as line ends of headers', async () => {

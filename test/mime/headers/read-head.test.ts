@@ -10,6 +10,12 @@ describe('email headers', () => {
     expect(email).toMatchObject({ rfc822MessageId: '<a b@example.com>', inReplyTo: '<c@example.com>' });
   });
 
+  test('takes the filled Message-ID when the first is empty', async () => {
+    expect((await read('Message-ID: ', 'Message-ID: <a@example.com>')).rfc822MessageId).toBe(
+      '<a@example.com>',
+    );
+  });
+
   test.each([
     [['Auto-Submitted: auto-replied (vacation)'], 'auto-replied'],
     [['Auto-Submitted: no'], null],

@@ -1,5 +1,15 @@
 import { describe, expect, test } from 'vitest';
-import { filesOf, htmlPart, multipart, parse, part, pdfPart, textPart } from '../mail-builder.ts';
+import {
+  base64Lines,
+  between,
+  filesOf,
+  htmlPart,
+  multipart,
+  parse,
+  part,
+  pdfPart,
+  textPart,
+} from '../mail-builder.ts';
 
 describe('bodies', () => {
   test('stores both forms of a multipart/alternative as bodies', async () => {
@@ -69,9 +79,58 @@ describe('bodies', () => {
     });
   });
 
+  test('reads the root and both forms of the body in a multipart/related', async () => {
+    const both = await parse(
+      ...multipart(
+        'related',
+        'r',
+        textPart('Order'),
+        pdfPart('Content-Type: application/pdf'),
+        htmlPart('<p>Order</p>'),
+      ),
+    );
+    expect(both).toMatchObject({ bodyText: 'Order', bodyHtml: '<p>Order</p>', plainText: 'Order' });
+    expect(filesOf(both)).toEqual([['attachment-1.pdf', true]]);
+    const parts = between(
+      'r',
+      htmlPart('<p>Frame</p>'),
+      htmlPart('<p>Root</p>', 'Content-ID: <root@example.com>'),
+    );
+    for (const [start, html] of [
+      ['<root@example.com>', '<p>Root</p>'],
+      ['<other@example.com>', '<p>Frame</p>'],
+    ]) {
+      const email = await parse(
+        `Content-Type: multipart/related; boundary=r; start="${start}"`,
+        '',
+        ...parts,
+      );
+      expect(email.bodyHtml).toBe(html);
+      expect(email.attachments).toHaveLength(1);
+    }
+  });
+
+  test('takes unnamed text that is declared as an attachment as the body when there is no other', async () => {
+    const disposition = 'Content-Disposition: attachment';
+    const parts = [textPart('Order', disposition), htmlPart('<p>Order</p>', disposition)];
+    const file = pdfPart('Content-Type: application/pdf; name=a.pdf');
+    const email = await parse(...multipart('mixed', 'm', multipart('alternative', 'a', ...parts), file));
+    expect(email).toMatchObject({ bodyText: 'Order', bodyHtml: '<p>Order</p>', plainText: 'Order' });
+    expect(filesOf(email)).toEqual([['a.pdf', true]]);
+    const named = textPart('Order', `${disposition}; filename="order.txt"`);
+    expect((await parse(...multipart('mixed', 'm', named, file))).bodyText).toBeNull();
+    const other = await parse(...multipart('mixed', 'm', textPart('Note'), textPart('Order', disposition)));
+    expect(other.bodyText).toBe('Note');
+    expect(other.attachments).toHaveLength(1);
+  });
+
   test('converts the line ends of a body to LF and removes NUL', async () => {
     const email = await parse(...textPart('one\r\ntwo\0\r\n\r\n'));
     expect(email).toMatchObject({ bodyText: 'one\ntwo\n\n', defects: ['text_nul_removed'] });
+    const encode = (text: string) =>
+      part(['Content-Transfer-Encoding: base64'], base64Lines(Buffer.from(text)));
+    expect((await parse(...encode('one\r\r\ntwo\r\r\n'))).bodyText).toBe('one\ntwo\n');
+    expect((await parse(...encode('one\rtwo\r\rthree'))).bodyText).toBe('one\ntwo\n\nthree');
   });
 
   test('records a defect when an email is only a file and has no body', async () => {

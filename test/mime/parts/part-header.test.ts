@@ -22,6 +22,17 @@ describe('Content-Type', () => {
     expect(filesOf(email)).toEqual([['a.pdf', true]]);
   });
 
+  test.each([
+    'text / html; charset=utf-8',
+    'text/html, text/plain',
+    'text/html: charset=utf-8',
+    'text/html/utf-8',
+    '(a page) text/html',
+    '=?utf-8?Q?text/html;_charset=3Dutf-8?=',
+  ])('reads the Content-Type %s as HTML', async (type) => {
+    expect((await parse(`Content-Type: ${type}`, '', '<p>Nine</p>')).bodyHtml).toBe('<p>Nine</p>');
+  });
+
   test('reads an email without Content-Type as a multipart when the body begins with a boundary', async () => {
     const email = await parse(
       '',

@@ -8,6 +8,27 @@ const contents = (email: ParsedEmail): string[] =>
   email.attachments.map(({ content }) => Buffer.from(content).toString());
 
 describe('damaged multipart', () => {
+  test('reads the parts below a misspelled boundary after an inner multipart', async () => {
+    const inner = multipart('alternative', 'i', TEXT, part(['Content-Type: text/html'], '<p>Order</p>'));
+    const email = await parse(
+      'Content-Type: multipart/mixed; boundary="b1"',
+      '',
+      ...['--b1', ...inner],
+      ...['--b2', ...FILE, '--b2', 'Content-Type: application/y; name=b.y', '', 'SECOND', '--b2--', ''],
+    );
+    expect(email).toMatchObject({ bodyText: 'Order', bodyHtml: '<p>Order</p>' });
+    expect(contents(email)).toEqual(['FILE', 'SECOND']);
+    expect(email.attachments.map(({ partPath }) => partPath)).toEqual(['2.1', '2.2']);
+    expect(email.defects).toEqual(['boundary_guessed', 'closing_boundary_missing', 'part_after_end']);
+  });
+
+  test('reads the headers of a part that are below an empty line', async () => {
+    const email = await parse(...multipart('mixed', 'b', ['', ...TEXT], ['', ...FILE]));
+    expect(email).toMatchObject({ bodyText: 'Order', defects: ['leading_lines'] });
+    expect(contents(email)).toEqual(['FILE']);
+    expect((await parse(...multipart('mixed', 'b', ['', 'Contents: 5']))).bodyText).toBe('Contents: 5');
+  });
+
   test('keeps all parts of a multipart without closing boundary', async () => {
     const lines = multipart('mixed', 'b', TEXT, FILE).slice(0, -2);
     expect(await parse(...lines)).toMatchObject({ bodyText: 'Order', defects: ['closing_boundary_missing'] });

@@ -77,3 +77,29 @@ test('keeps signed data that is damaged or has no content, with a defect, unless
   const certificates = await parse(...opaque(signedData(null), 'smime-type=certs-only; '));
   expect(certificates.defects).toEqual(['body_missing']);
 });
+
+const INVOICE = Buffer.from(
+  '<?xml version="1.0"?>\n<p:Invoice xmlns:p="urn:x">\n<Number>4711</Number>\n</p:Invoice>\n',
+);
+test.each([
+  ['order.pdf.p7m', 'application/pkcs7-mime', PDF],
+  ['order.xml.p7m', 'application/octet-stream', INVOICE],
+  ['order.txt.p7m', 'application/pkcs7-mime', Buffer.from('Dear all: the order.\nQty: 5\n\nBye')],
+])('takes the signed file out of %s (%s) and does not read it as the body', async (name, type, content) => {
+  const file = part(
+    [`Content-Type: ${type}; name="${name}"`, 'Content-Transfer-Encoding: base64'],
+    base64Lines(signedData(content)),
+  );
+  const email = await parse(
+    ...multipart('mixed', 'm', part(['Content-Type: text/plain'], 'See the file.'), file),
+  );
+  expect(email.bodyText).toBe('See the file.');
+  expect(
+    email.attachments.map(({ filename, parentPath, partPath }) => [filename, partPath, parentPath]),
+  ).toEqual([
+    [name, '2', null],
+    [name.replace('.p7m', ''), '2.1', '2'],
+  ]);
+  expect(Buffer.from(email.attachments[1]?.content ?? [])).toEqual(content);
+  expect(email.defects).toEqual(['signature_not_verified']);
+});

@@ -15,6 +15,22 @@ describe('plain text', () => {
     expect(email.plainText?.replace(/\n+/g, '\n')).toBe('Order\nA-100\t40\nB-200\t5 pcs\nTo gate 2');
   });
 
+  test('puts every kind of block on its own line', async () => {
+    const page =
+      '<dl><dt>Item</dt><dd>B-200</dd></dl><center>PO</center><center>4711</center><fieldset><legend>Gate</legend>2</fieldset>' +
+      '<table><caption>Parts</caption><tr><td>A-1</td></tr></table><address>Hall 3</address>Ann<hr>Bob<li>Cid<li>Dan';
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe(
+      'Item\nB-200\nPO\n4711\nGate\n2\nParts\nA-1\n\nHall 3\nAnn\n\nBob\nCid\nDan',
+    );
+  });
+
+  test('reads HTML whose head is not closed', async () => {
+    const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('Forty pieces of A-100');
+  });
+
   test('takes the plain text from the HTML when the text alternative is only a stub', async () => {
     const stub = part(['Content-Type: text/plain'], 'Your mail program cannot show this message.');
     const page = part(['Content-Type: text/html'], '<p>Forty pieces of A-100 to gate 2, by Friday.</p>');
