@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -20,8 +21,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/global-postgres.ts'],
-    // The default leaves one core idle, half of a small machine.
-    maxWorkers: '100%',
+    // One more than there are cores: tests of processes and of the page wait most of their time.
+    maxWorkers: availableParallelism() + 1,
     sequence: { sequencer: SlowestFirst },
     // Guards against a hang, not against a slow machine: nothing here is timed.
     testTimeout: 60_000,
