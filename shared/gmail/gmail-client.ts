@@ -7,6 +7,7 @@ import { AppError, type ErrorCode, requiresOperator } from '../errors.ts';
 import type { MailboxAccess } from '../mailbox-access.ts';
 import { type Random, type RetryPolicy, realSleep, type Sleep, withRetries } from '../retry.ts';
 import { type Connection, connect, type GmailCall, readAnswer, sendRequest } from './authorized-request.ts';
+import { noAnswer } from './gmail-error.ts';
 import { QUOTA_COSTS } from './quota-costs.ts';
 import { decodeRaw } from './response-body.ts';
 import {
@@ -244,6 +245,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
             options,
           ),
       });
+      // Stored under this id, it would take the place of the right message.
+      if (message.id !== id) throw noAnswer('users.messages.get', 'the answer is for another message');
       return {
         id,
         threadId: message.threadId ?? null,

@@ -241,6 +241,14 @@ describe('getRawMessage', () => {
     expect(requested).toEqual([{ format: 'raw', fields: 'id,threadId,labelIds,internalDate,raw' }]);
   });
 
+  it('rejects the answer for another message', async () => {
+    answerWith('messages/m1', { ...whole, id: 'm2', raw: 'QQ' });
+    expect(await errorOf(message())).toMatchObject({
+      code: 'gmail_unavailable',
+      message: 'users.messages.get: the answer is for another message.',
+    });
+  });
+
   it('accepts a message without labels, thread or date', async () => {
     answerWith('messages/m1', { id: 'm1', raw: 'QQ' });
     expect(await message()).toMatchObject({ threadId: null, labelIds: [], internalDate: null });
