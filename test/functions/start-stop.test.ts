@@ -38,7 +38,10 @@ describe('start', () => {
       await setPaused(system.db, system.gmail.emailAddress, true);
       const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
       const missing = (await labelled.call('start')).json;
-      expect(missing).toMatchObject({ state: 'access_denied', last_error: expect.stringContaining('"Orders"') });
+      expect(missing).toMatchObject({
+        state: 'access_denied',
+        last_error: expect.stringContaining('"Orders"'),
+      });
       system.gmail.createLabel('Orders');
       const { json } = await system.instance(env).call('start');
       expect(json).toMatchObject({ state: 'stopped', last_error: null, mailboxes: [{ last_error: null }] });
