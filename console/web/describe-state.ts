@@ -185,7 +185,7 @@ function catchingUpText(mailbox: MailboxStatusJson | null): string {
   const pendingCount = mailbox?.ledger.pending ?? 0;
   const missingCount = mailbox?.reconciliation?.missing_count ?? 0;
   const parts: string[] = [];
-  if (mailbox?.is_listing === true) parts.push('Older email is still being listed.');
+  if (mailbox?.is_listing === true) parts.push('Older email is not completely listed yet.');
   if (pendingCount > 0)
     parts.push(
       `${pluralize(pendingCount, 'message')} ${pendingCount === 1 ? 'is' : 'are'} waiting to be fetched; new email is fetched first.`,

@@ -24,7 +24,7 @@ export interface FinishedRun {
   readonly counts: Readonly<RunCounts>;
   /** Null when the run did not fail. */
   readonly failure: RunFailure | null;
-  /** Gmail answered `history.list`. A run without this and without a failure leaves the backoff and the last result as they are. */
+  /** Gmail answered `history.list`. Without this and without a failure, the backoff and the last result stay as they are. */
   readonly hasHistoryAnswer: boolean;
   /** False: the lease is kept while a push has announced history that the run has not listed. */
   readonly releasesAnyway: boolean;
@@ -66,8 +66,8 @@ export interface RunEnd {
 // The counts of the ledger read partial indexes that are normally empty.
 // $1 mailbox id, $2 token, $3 release anyway, $4 run id, $5 outcome, $6 duration ms, $7 counts as columns of ingest_runs,
 // $8 error code or null, $9 error detail or null, $10 error of the status row or null, $11 next poll ms or null,
-// $12 shortest backoff ms, $13 the lease was not lost, $14 topic of the watch or null, $15 the mailbox was added, $16 the run
-// says something about the mailbox: the lease was not lost, and it failed or Gmail answered
+// $12 shortest backoff ms, $13 result: success, failure, no_answer or lease_lost, $14 topic of the watch or null, $15 the
+// mailbox was added
 // Always one row. has_newer_hint true: nothing was changed.
 const FINISH = statement(
   `
@@ -83,25 +83,25 @@ lease_released as (
   set lease_token = null,
       lease_holder = null,
       lease_expires_at = null,
-      failure_count = case
-        when not $16::boolean then m.failure_count
-        when $8::text is null then 0
-        else m.failure_count + 1
+      failure_count = case $13::text
+        when 'success' then 0
+        when 'failure' then m.failure_count + 1
+        else m.failure_count
       end,
       next_poll_at = case
-        when not $16::boolean then m.next_poll_at
         -- 5 s, doubled up to 300 s, independent of the poll interval.
-        when $8::text is not null then now() + greatest(
+        when $13::text = 'failure' then now() + greatest(
           interval '1 millisecond' * $12::integer,
           least(interval '300 seconds', interval '5 seconds' * power(2, least(m.failure_count, 10))))
+        when $13::text = 'lease_lost' or ($13::text = 'no_answer' and m.failure_count > 0) then m.next_poll_at
         when $11::integer > 0 then now() + $11::integer * interval '1 millisecond'
         -- A successful push run ends the backoff and does not move the next scheduled poll.
         when $11::integer is null and m.failure_count = 0 then m.next_poll_at
       end,
-      last_run_ended_at = case when $13::boolean then now() else m.last_run_ended_at end,
-      last_success_at = case when $16::boolean and $8::text is null then now() else m.last_success_at end,
-      last_error_code = case when $16::boolean then $8::text else m.last_error_code end,
-      last_error = case when $16::boolean then $9::text else m.last_error end
+      last_run_ended_at = case when $13::text = 'lease_lost' then m.last_run_ended_at else now() end,
+      last_success_at = case when $13::text = 'success' then now() else m.last_success_at end,
+      last_error_code = case when $13::text in ('success', 'failure') then $8::text else m.last_error_code end,
+      last_error = case when $13::text in ('success', 'failure') then $9::text else m.last_error end
   from held h
   where m.id = h.id
     and not h.has_newer_hint
@@ -110,11 +110,11 @@ lease_released as (
 status_updated as (
   update email_monitor_status
   set last_poll_at = now(),
-      last_error_code = case when $15::boolean or not $16::boolean then last_error_code else $8::text end,
-      last_error = case when $15::boolean or not $16::boolean then last_error else $10::text end,
+      last_error_code = case when $15::boolean or $13::text = 'no_answer' then last_error_code else $8::text end,
+      last_error = case when $15::boolean or $13::text = 'no_answer' then last_error else $10::text end,
       updated_at = now()
   where id = 1
-    and $13::boolean
+    and $13::text <> 'lease_lost'
     -- Thousands of mailboxes would wait for each other at the one row.
     and (not $15::boolean or coalesce(last_poll_at <= now() - interval '30 seconds', true))
     and exists (select 1 from lease_released)
@@ -142,7 +142,7 @@ run_updated as (
   returning r.cursor_before, r.cursor_after
 )
 select coalesce((select has_newer_hint from held), false) as has_newer_hint,
-       coalesce((select failure_count from lease_released where $13::boolean), 0) as failure_count,
+       coalesce((select failure_count from lease_released where $13::text <> 'lease_lost'), 0) as failure_count,
        e.cursor_before, e.cursor_after,
        dead.total as dead_total, pending.total as pending_total, failing.total as failing_total,
        floor(extract(epoch from now() - live.oldest_at))::integer as live_waiting_seconds,
@@ -277,15 +277,20 @@ export async function finishRun(
     failure === null ? null : `${failure.title}: ${failure.detail}`,
     run.nextPollMs,
     failure?.minBackoffMs ?? 0,
-    failure?.code !== 'lease_lost',
+    resultOf(run),
     run.watchTopic,
     run.isAdded,
-    failure?.code !== 'lease_lost' && (failure !== null || run.hasHistoryAnswer),
   ]);
   const row = rows[0];
   if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);
   const { hasNewerHint, ...end } = camelCase(row);
   return hasNewerHint ? 'newer_hint' : end;
+}
+
+/** What the run says about the mailbox. */
+function resultOf({ failure, hasHistoryAnswer }: FinishedRun) {
+  if (failure !== null) return failure.code === 'lease_lost' ? 'lease_lost' : 'failure';
+  return hasHistoryAnswer ? 'success' : 'no_answer';
 }
 
 const MAX_INTEGER = 2_147_483_647;

@@ -19,6 +19,8 @@ export interface ListJob {
   readonly pageToken: string | null;
   /** How often it restarted because Gmail rejected its page token. */
   readonly restartCount: number;
+  /** Gmail rejected the listing, and no page has been entered since. */
+  readonly isRejected: boolean;
 }
 
 /** Why Gmail rejected a listing. */
@@ -35,7 +37,7 @@ export const REJECTED_WAIT_SECONDS = 3_600;
 // No row: no job can be continued now. A gap comes first, because it may hide missing mail.
 const NEXT = statement(
   `
-select id, purpose, query, include_spam_trash, page_token, restart_count
+select id, purpose, query, include_spam_trash, page_token, restart_count, error_code is not null as is_rejected
 from list_jobs
 where mailbox_id = $1::integer
   and finished_at is null
@@ -49,6 +51,7 @@ limit 1`,
     include_spam_trash: 'boolean',
     page_token: 'text?',
     restart_count: 'integer',
+    is_rejected: 'boolean',
   },
 );
 
@@ -183,4 +186,25 @@ export async function rejectListJob(
   const { code, detail } = rejection;
   const { mailboxId, token } = lease;
   assertHeld(await db.query(REJECT, [jobId, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
+}
+
+// $1 job id, $2 mailbox id, $3 lease token, $4 query
+const REPLACE_QUERY = statement(
+  `
+update list_jobs
+set query = $4::text
+where id = $1::integer
+  and holds_lease($2::integer, $3::uuid)
+returning id`,
+  { id: 'integer' },
+);
+
+/** Gives a rejected listing the query that the operator has corrected. May run twice. @throws {AppError} lease_lost */
+export async function replaceListQuery(
+  db: Queryable,
+  lease: Lease,
+  jobId: number,
+  query: string,
+): Promise<void> {
+  assertHeld(await db.query(REPLACE_QUERY, [jobId, lease.mailboxId, lease.token, query]));
 }

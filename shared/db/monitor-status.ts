@@ -57,14 +57,17 @@ export async function setRunning(db: Queryable, isRunning: boolean): Promise<voi
 }
 
 /**
- * Records which credentials the calling function holds, for functions that hold none. Writes only a change. May run twice.
+ * Records which credentials the calling function holds, for functions that hold none. Writes only a change, which also ends the
+ * last error: it belongs to the former credentials. May run twice.
  *
  * @param fingerprint null: it should hold credentials, but has none
  */
 export async function recordCredentials(db: Queryable, fingerprint: string | null): Promise<void> {
   await db.query(
     `update email_monitor_status
-     set credential_fingerprint = $1::text
+     set credential_fingerprint = $1::text,
+         last_error_code = null,
+         last_error = null
      where id = 1
        and credential_fingerprint is distinct from $1::text`,
     [fingerprint],
@@ -99,5 +102,16 @@ export async function recordStartError(
          updated_at = now()
      where id = 1`,
     [error.code, error.detail],
+  );
+}
+
+/** Removes the error of a missing label. A paused mailbox has no run that would replace it. May run twice. */
+export async function clearLabelError(db: Queryable): Promise<void> {
+  await db.query(
+    `update email_monitor_status
+     set last_error_code = null,
+         last_error = null
+     where id = 1
+       and last_error_code = 'label_missing'`,
   );
 }

@@ -9,6 +9,7 @@ import {
   type ListJob,
   type Rejection,
   rejectListJob,
+  replaceListQuery,
   restartListJob,
 } from '../db/list-jobs.ts';
 import { AppError } from '../errors.ts';
@@ -106,7 +107,9 @@ export async function continueListJobs(run: RunContext): Promise<ListProgress> {
     const job = await findNextListJob(run.db, mailboxId);
     if (job === null) return { hasMore: false, hasListed: pages > 0 };
     if (!run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed: pages > 0 };
-    await listPage(run, listingOf(run, job), seen);
+    const query = job.purpose === 'initial' && job.isRejected ? run.config.initialQuery : job.query;
+    if (query !== job.query) await replaceListQuery(run.db, run.lease, job.id, query);
+    await listPage(run, listingOf(run, { ...job, query }), seen);
   }
   return { hasMore: (await findNextListJob(run.db, mailboxId)) !== null, hasListed: true };
 }

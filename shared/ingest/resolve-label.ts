@@ -11,7 +11,7 @@ import {
   saveLabel,
   saveMissingLabel,
 } from '../db/label-setting.ts';
-import { recordStartError } from '../db/monitor-status.ts';
+import { clearLabelError, recordStartError } from '../db/monitor-status.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
@@ -116,7 +116,7 @@ export async function resolveLabelAtStart(
 ): Promise<void> {
   try {
     const label = await resolveLabel(app, mailboxId, callOutsideRun(app, mailboxId, deadline));
-    if (label.kind !== 'missing') return;
+    if (label.kind !== 'missing') return await clearLabelError(app.db);
     const { code, message: detail } = label.error;
     await recordStartError(app.db, { code, detail });
     logMissing(app, mailboxId, label.error);

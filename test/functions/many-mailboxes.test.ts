@@ -40,6 +40,24 @@ describe('poll', () => {
     expect((await system.call('poll')).json).not.toHaveProperty('mailboxes');
   });
 
+  it('the last error of status ends with the credentials that it belongs to', async () => {
+    const system = await createSystem();
+    await system.add(ANN);
+    await system.turnOn();
+    await system.call('poll');
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await system.pass(60);
+    await system.call('poll');
+    expect((await system.call('status')).json.last_error).toContain('503');
+    const { call } = system.instance({
+      GMAIL_CLIENT_ID: '',
+      GMAIL_CLIENT_SECRET: '',
+      GMAIL_REFRESH_TOKEN: '',
+    });
+    await call('poll');
+    expect((await call('status')).json).toMatchObject({ state: 'watching', last_error: null });
+  });
+
   it('two instances that poll at the same time store nothing twice', async () => {
     const system = await createSystem();
     const accounts = [await system.add(ANN), await system.add(BOB)];

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { JOB, type SchedulerFixture, schedulerFixture } from '../helpers/scheduler-fixture.ts';
 import { createTestSystem, type TestSystem } from '../helpers/test-system.ts';
 
@@ -27,6 +28,33 @@ async function readFlag(): Promise<boolean | undefined> {
 }
 
 describe('start', () => {
+  it.each([
+    ['the label exists', { GMAIL_LABEL_ID: 'Orders' }],
+    ['the setting is removed', {}],
+  ])(
+    'start removes the error of an earlier start about a missing label once %s, also while the mailbox is paused',
+    async (_case, env) => {
+      await system.ingest();
+      await setPaused(system.db, system.gmail.emailAddress, true);
+      const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+      const missing = (await labelled.call('start')).json;
+      expect(missing).toMatchObject({
+        state: 'access_denied',
+        last_error: expect.stringContaining('"Orders"'),
+      });
+      system.gmail.createLabel('Orders');
+      const { json } = await system.instance(env).call('start');
+      expect(json).toMatchObject({ state: 'stopped', last_error: null, mailboxes: [{ last_error: null }] });
+    },
+  );
+
+  it('start keeps an error that is not about the label', async () => {
+    await system.turnOn();
+    system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
+    await system.ingest();
+    expect((await system.call('start')).json).toMatchObject({ last_error: expect.stringContaining('503') });
+  });
+
   it('start sets the flag, resumes the job, and returns the same as status', async () => {
     fixture.scheduler.pause(JOB);
     const started = await system.call('start');

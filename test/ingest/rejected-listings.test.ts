@@ -68,6 +68,22 @@ describe('rejected listing', () => {
     });
   });
 
+  test('a rejected first listing is retried with the query that is configured by then', async () => {
+    const system = await createTestSystem();
+    await system.turnOn();
+    const { id } = system.gmail.deliver(order(1), { labelIds: ['INBOX'] });
+    system.gmail.faults.add(REJECTION);
+    await system.ingest({ trigger: 'schedule' });
+    await system.pass(3_600);
+    const corrected = system.instance({ GMAIL_INITIAL_QUERY: 'in:inbox' });
+    expect(await corrected.ingest({ trigger: 'schedule' })).toMatchObject({ outcome: 'completed' });
+    expect(await storedIds(system)).toEqual([id]);
+    expect(await system.rows('select query, error_code from list_jobs')).toEqual([
+      { query: 'in:inbox', error_code: null },
+    ]);
+    expect((await system.call('status')).json.state).toBe('watching');
+  });
+
   test('a listing starts over when Gmail rejects only its page token', async () => {
     const system = await createTestSystem();
     await system.ingest();

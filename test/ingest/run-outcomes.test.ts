@@ -92,6 +92,39 @@ test.each(['schedule', 'push'] as const)(
   },
 );
 
+test('after a run that could not ask Gmail for lack of units, the state is catching_up and what waits is unknown since the last success', async () => {
+  const system = await runningSystem();
+  // The first reconciliation.
+  await system.ingest();
+  const before = (await system.call('status')).json;
+  expect(before).toMatchObject({ state: 'watching', mailboxes: [{ unknown_since: null }] });
+  const [{ last_success_at: lastSuccessAt }] = before.mailboxes;
+  system.gmail.deliver(mail('Order'));
+  await system.db.query(
+    `update mailbox_quota set available_units = 0, refilled_at = now(), paused_until = now() + interval '1 hour'`,
+  );
+  await system.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 });
+  expect((await system.call('status')).json).toMatchObject({
+    state: 'catching_up',
+    last_error: null,
+    mailboxes: [{ last_success_at: lastSuccessAt, waiting_count: null, unknown_since: lastSuccessAt }],
+  });
+  await system.pass(3_600);
+  await system.ingest({ trigger: 'schedule' });
+  expect((await system.call('status')).json).toMatchObject({ state: 'watching', emails_processed_total: 1 });
+});
+
+test('the next poll continues a run of an operator that could not ask Gmail for lack of units, also with a long interval', async () => {
+  const system = await runningSystem({ env: { GMAIL_POLL_INTERVAL_SECONDS: '3600' } });
+  await system.ingest({ trigger: 'schedule' });
+  await system.db.query(
+    `update mailbox_quota set available_units = 0, refilled_at = now(), paused_until = now() + interval '1 hour'`,
+  );
+  expect((await system.ingest({ trigger: 'schedule' })).outcome).toBe('not_due');
+  await system.ingest({ trigger: 'manual', budgetMs: 3_000 + 1_200 });
+  expect((await system.ingest({ trigger: 'schedule', budgetMs: 3_000 + 1_200 })).outcome).toBe('out_of_time');
+});
+
 test('a run that has no units to resolve its label ends with out_of_time and does not back off', async () => {
   const system = await runningSystem();
   system.gmail.createLabel('Orders');

@@ -11,8 +11,8 @@ import { statement } from '../../db/statement.ts';
 // $1 true: the credentials of the first mailbox are those that the status row names; $2 otherwise their fingerprint, or null
 // is_first: it belongs to these credentials.
 // resumed_at: when the last pause of the mailbox ended.
-// history_unlisted_since: when an answer of Gmail or a push reported a history id that no complete listing has reached; null
-// when one has.
+// history_unlisted_since: when an answer of Gmail or a push reported a history id that no complete listing has reached, or the
+// last success, when the last run had no answer of Gmail; null when the history is listed.
 // unended_run_at: start of the first unfinished run after the last finished one; that run is active or was killed.
 // unpublished_since: of the oldest 1,000 rows of the outbox.
 const MAILBOXES = statement(
@@ -77,7 +77,8 @@ select m.id,
        date_part('epoch', j.since) * 1000 as listing_since,
        date_part('epoch', least(
          case when coalesce(m.listed_history_id, 0) < m.unconfirmed_history_id then m.unconfirmed_at end,
-         case when coalesce(m.listed_history_id, 0) < m.hint_history_id then m.hint_at end
+         case when coalesce(m.listed_history_id, 0) < m.hint_history_id then m.hint_at end,
+         case when m.last_run_ended_at > m.last_success_at then m.last_success_at end
        )) * 1000 as history_unlisted_since,
        date_part('epoch', u.unended_run_at) * 1000 as unended_run_at,
        coalesce(c.pending, 0) as pending_count,

@@ -116,7 +116,7 @@ describe('the reason', () => {
       },
     });
     expect(describeState(given).reason).toMatch(
-      /^Older email is still being listed\. 3 messages are waiting.* The last check found 1 message missing/,
+      /^Older email is not completely listed yet\. 3 messages are waiting.* The last check found 1 message missing/,
     );
   });
 
