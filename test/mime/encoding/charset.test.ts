@@ -16,6 +16,13 @@ describe('declared charset', () => {
     ['iso-8859-1', '93e494', '“ä”'],
     ['"ISO-8859-15"', 'a4', '€'],
     ['windows-1252', 'c2 80', 'Â€'],
+    ['windows-1252', '4e45534341 46c9ae', 'NESCAFÉ®'],
+    ['iso-8859-1', '5155414e544954c9a03a', 'QUANTITÉ\u00a0:'],
+    ['windows-1252', '636166e985a0', 'café…\u00a0'],
+    ['iso-8859-1', '50c5a041', 'PÅ\u00a0A'],
+    ['iso-8859-2', '5350d3a34b41 2c 50d3a3', 'SPÓŁKA,PÓŁ'],
+    ['windows-1250', '56dd8a4b41 4ecd8e45', 'VÝŠKANÍŽE'],
+    ['windows-1251', 'd0b3', 'Рі'],
     ['windows-1251', 'e7e0eae0e7', 'заказ'],
     ['koi8-r', 'dac1cbc1da', 'заказ'],
     ['gb18030', 'b6a9b5a5', '订单'],
@@ -66,6 +73,9 @@ describe('declared charset', () => {
         bodyText: 'Größe',
         defects: ['charset_guessed'],
       });
+    for (const text of ['Zażółć', '10 °C', '10 €', 'Ok 😀', 'Заказ', '注文書番号', 'Șoșea', 'שלום עולם'])
+      for (const charset of ['iso-8859-1', 'windows-1251'])
+        expect((await body(charset, Buffer.from(text))).bodyText).toBe(text);
     const little = Buffer.from('Größe 40', 'utf16le');
     const big = Buffer.from('Größe 40', 'utf16le').swap16();
     for (const bytes of [little, big])
