@@ -181,7 +181,7 @@ class TextReader {
       return cleanText(
         decodeText(content, utf16ByZeros(content) ?? charset, defects, part.fields.guess),
         defects,
-      ).replaceAll(/\r+\n|\r/g, '\n');
+      ).replaceAll(/\r{0,2}\n|\r/g, '\n');
     let bytes = withoutNulAndCr(content, defects);
     if (kind === 'text') {
       const extracted = extractUuencoded(bytes, defects);
