@@ -85,6 +85,14 @@ describe('declared charset', () => {
       expect((await body('utf-8', Buffer.from(text))).bodyText).toBe(text.replaceAll('\0', ''));
   });
 
+  test('reports half characters and unknown escapes of ISO-2022-JP', async () => {
+    for (const [bytes, text] of [
+      ['1b2442 436d 4a 1b2842 41', '注\ufffdA'],
+      ['1b2441 3021 1b2842', '\ufffd$A0!'],
+    ] as const)
+      expect(await body('iso-2022-jp', hex(bytes))).toMatchObject({ bodyText: text, defects: ['text_undecodable'] });
+  });
+
   test('keeps the complete characters of truncated UTF-8', async () => {
     expect(await body('utf-8', hex('c3a4 c3b6 c3'))).toMatchObject({
       bodyText: 'äö\ufffd',
