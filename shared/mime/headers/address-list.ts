@@ -29,8 +29,7 @@ function isSureAddress(text: string): boolean {
 
 export function splitMailboxes(text: string): Mailbox[] {
   // Web applications escape what they take for HTML.
-  const isEscaped = !text.includes('<') && text.includes('&lt;');
-  return new MailboxSplitter(isEscaped ? text.replaceAll('&lt;', '<').replaceAll('&gt;', '>') : text).split();
+  return new MailboxSplitter(text.replace(/&lt;([^\s<>&"@]+@[^\s<>&"@]+)&gt;/g, '<$1>')).split();
 }
 
 class MailboxSplitter {

@@ -269,7 +269,8 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers. `Order: 5 pcs` is text.
+    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers.
+    // `Order: 5 pcs` is text.
     if (isBlank(bytes, end, next) && !isEmailHeaderOrFold(bytes, next)) break;
     end = next;
   }

@@ -23,7 +23,7 @@ interface Section {
 }
 
 export function parseStructured(header: string, defects: Defects): StructuredValue {
-  // `text / html` is valid. Encoded words in place of a type or a whole parameter are not, but some programs write them.
+  // `text / html` is valid. An encoded word as a type or as a whole parameter is not, but some programs write it.
   const text = (/(?:^|;)\s*=\?[^?\s]{1,40}\?[bq]\?/i.test(header) ? decodeWords(header, defects) : header)
     .replace(/^\s*\([^()]*\)\s*/, '')
     .replace(/^([\w-]{1,40})\s{0,9}\/\s{0,9}(?=\w)/, '$1/');

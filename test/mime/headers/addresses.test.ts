@@ -47,6 +47,7 @@ describe('sender', () => {
     ['Ann Buyer&lt;po@example.com&gt;', 'Ann Buyer', P],
     ['po @ example . com', null, P],
     ['Dr. po@example.com', 'Dr.', P],
+    ['po@example.com (A &lt; B)', 'A &lt; B', P],
     ['Example Inc. po@example.com', 'Example Inc.', P],
     ['*** po@example.com', '***', P],
     ['Ann <Sales> <po@example.com>', 'Ann <Sales>', P],
