@@ -53,6 +53,10 @@ export function decodeText(
     }
   }
   const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
+  if (text.includes('\uFFFD') && isUtf8(bytes) && !isAscii(bytes)) {
+    defects.add('charset_guessed');
+    return new TextDecoder().decode(bytes);
+  }
   // The runtime lacks most of the syllables that Microsoft added to EUC-KR, and the characters of Hong Kong in Big5.
   const extension = EXTENSIONS.get(decoder.encoding);
   if (extension !== undefined && /[\u0080-\u009f\ue000-\uf8ff\ufffd]/.test(text)) {
@@ -60,10 +64,6 @@ export function decodeText(
     if (extended !== null && !extended.includes('\uFFFD')) return extended;
   }
   if (!text.includes('\uFFFD')) return text;
-  if (isUtf8(bytes) && !isAscii(bytes)) {
-    defects.add('charset_guessed');
-    return new TextDecoder().decode(bytes);
-  }
   const guessed = isMostlyValid(text) ? null : decodeByGuess(bytes, guess, defects);
   if (guessed !== null) return guessed;
   defects.add('text_undecodable');

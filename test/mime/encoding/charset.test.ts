@@ -66,7 +66,9 @@ describe('declared charset', () => {
   test('detects the charset from the bytes when the declared one is wrong', async () => {
     expect((await body('utf-8', hex('47f6df65'))).bodyText).toBe('Göße');
     expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
-    expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
+    for (const text of ['naïve – café', 'Größe é', '주문서 견적', '訂單號碼'])
+      for (const charset of ['euc-kr', 'big5'])
+        expect((await body(charset, Buffer.from(text))).bodyText).toBe(text);
     expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
     for (const charset of ['iso-8859-1', 'windows-1252', 'windows-1251', 'koi8-r', 'iso-8859-2'])
       expect(await body(charset, Buffer.from('Größe'))).toMatchObject({
