@@ -73,17 +73,18 @@ export function decodeText(
 /** Charsets of European alphabets with one byte for each character. */
 const SINGLE_BYTE = /^(?:windows-125[0-4]|iso-8859-(?:[1-5]|7|9|1[0-6])|koi8-[ru]|ibm866|macintosh)$/;
 /** Letters of European alphabets and common signs. */
-const USUAL = /[\u00a0-\u017f\u0218-\u021b\u0386-\u03ce\u0401-\u045f\u2000-\u2bff\ufe0f\u{1f000}-\u{1faff}]/u;
+const USUAL =
+  /[\u00a0-\u017f\u0218-\u021b\u0386-\u03ce\u0401-\u045f\u2000-\u2bff\p{Variation_Selector}\u{1f000}-\u{1faff}]/u;
 
 /**
  * Whether text, decoded as UTF-8, is what the sender wrote. In short text, bytes of other charsets form valid UTF-8 by
  * coincidence: É and ® of windows-1252, or Ó and Ł of ISO 8859-2, form one letter that emails hardly contain.
  */
 function isLikelyText(text: string): boolean {
-  const characters = [...text.replace(/[\0-\x7f]+/g, '').slice(0, 10_000)];
-  if (characters.length === 1 && /[\u0100-\u07ff]/.test(text)) return false;
-  const unusual = new Set(characters.filter((character) => !USUAL.test(character)));
-  return unusual.size === 0 || unusual.size > 3;
+  const characters = new Set(text.replace(/[\0-\x7f]+/g, '').slice(0, 10_000));
+  if (characters.size === 1 && /[\u0100-\u07ff]/.test(text)) return false;
+  const unusual = [...characters].filter((character) => !USUAL.test(character));
+  return unusual.length === 0 || unusual.length > 3;
 }
 
 /** Charsets that the library decodes more completely than the runtime. */

@@ -154,7 +154,10 @@ const AFTER_CLOSING_QUOTE = /[\s;]*$|[\s;]+[\w*-]+\s*=/y;
 
 /** Some senders write the extended form, `UTF-8''K%C3%B6ln.pdf`, and forget the star of its name. */
 function decodePlain(raw: string, defects: Defects): string {
-  const isExtended = /^(?:utf-?8|iso-8859-\d{1,2}|windows-\d{3,4}|[a-z][\w-]{2,40}(?=''))'[a-z-]{0,20}'\S*%[0-9a-f]{2}/i.test(raw);
+  const isExtended =
+    /^(?:utf-?8|iso-8859-\d{1,2}|windows-\d{3,4}|[a-z][\w-]{2,40}(?=''))'[a-z-]{0,20}'\S*%[0-9a-f]{2}/i.test(
+      raw,
+    );
   return isExtended
     ? joinSections([{ number: 0, encoded: true, text: raw }], defects)
     : decodeWords(raw, defects);

@@ -215,7 +215,8 @@ class TreeReader {
   /** What follows a closing boundary: parts below a boundary that the sender misspelled, or else text, which is omitted. */
   #partsAfterEnd(container: Part, rest: Buffer): Part | null {
     // Without a limit, each of many closing boundaries would add a part, or each rest would contain another.
-    const mayAdd = container.header.boundary !== null && container.depth <= MAX_DEPTH && this.#budget.parts > 1;
+    const mayAdd =
+      container.header.boundary !== null && container.depth <= MAX_DEPTH && this.#budget.parts > 1;
     if (!mayAdd || guessBoundary(rest) === null) {
       this.#defects.add('text_after_end');
       return null;

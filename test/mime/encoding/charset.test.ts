@@ -20,6 +20,7 @@ describe('declared charset', () => {
     ['iso-8859-1', '5155414e544954c9a03a', 'QUANTITÉ\u00a0:'],
     ['windows-1252', '636166e985a0', 'café…\u00a0'],
     ['iso-8859-1', '50c5a041', 'PÅ\u00a0A'],
+    ['windows-1252', '50c58520 42c585', 'PÅ… BÅ…'],
     ['iso-8859-2', '5350d3a34b41 2c 50d3a3', 'SPÓŁKA,PÓŁ'],
     ['windows-1250', '56dd8a4b41 4ecd8e45', 'VÝŠKANÍŽE'],
     ['windows-1251', 'd0b3', 'Рі'],
@@ -75,7 +76,17 @@ describe('declared charset', () => {
         bodyText: 'Größe',
         defects: ['charset_guessed'],
       });
-    for (const text of ['Zażółć', '10 °C', '10 €', 'Ok 😀', 'Заказ', '注文書番号', 'Șoșea', 'שלום עולם'])
+    for (const text of [
+      'Zażółć',
+      '10 °C',
+      '10 €',
+      'Ok 😀',
+      'Ok ☎️ 🇩🇪',
+      'Заказ',
+      '注文書番号',
+      'Șoșea',
+      'שלום עולם',
+    ])
       for (const charset of ['iso-8859-1', 'windows-1251'])
         expect((await body(charset, Buffer.from(text))).bodyText).toBe(text);
     const little = Buffer.from('Größe 40', 'utf16le');
@@ -92,7 +103,10 @@ describe('declared charset', () => {
       ['1b2442 436d 4a 1b2842 41', '注\ufffdA'],
       ['1b2441 3021 1b2842', '\ufffd$A0!'],
     ] as const)
-      expect(await body('iso-2022-jp', hex(bytes))).toMatchObject({ bodyText: text, defects: ['text_undecodable'] });
+      expect(await body('iso-2022-jp', hex(bytes))).toMatchObject({
+        bodyText: text,
+        defects: ['text_undecodable'],
+      });
   });
 
   test('keeps the complete characters of truncated UTF-8', async () => {

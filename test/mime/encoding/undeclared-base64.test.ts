@@ -24,5 +24,7 @@ test('keeps a named file of base64 that is declared as 7bit: it may be a key or 
     expect((await named(type, json)).attachments[0]?.content.toString()).toBe(json.trimEnd());
   const [scan] = (await named('text/plain; name=scan.b64', base64Lines(PDF))).attachments;
   expect(scan?.detectedType).toBeNull();
-  expect(filesOf(await named('application/octet-stream; name=a.pdf', base64Lines(PDF)))).toEqual([['a.pdf', true]]);
+  expect(filesOf(await named('application/octet-stream; name=a.pdf', base64Lines(PDF)))).toEqual([
+    ['a.pdf', true],
+  ]);
 });
