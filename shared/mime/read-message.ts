@@ -95,15 +95,19 @@ class MessageReader {
     budget.checkTime();
     if (/^message\/(?:external-body|partial)$/.test(part.type)) defects.add('content_elsewhere');
     if (part.parent?.type === 'multipart/encrypted') defects.add('encrypted');
-    if (isIdentity(part.header.transferEncoding) && !part.isWhole) {
-      const decoded = decodeUndeclaredBase64(part.body);
+    const { filename, transferEncoding } = part.header;
+    // A license or a key is often a file of base64, and its text must not change.
+    const isFile = transferEncoding !== null && filename !== null;
+    const mayDecode = !part.isWhole && !(isFile && part.type.startsWith('text/'));
+    if (isIdentity(transferEncoding) && mayDecode) {
+      const decoded = decodeUndeclaredBase64(part.body, !isFile);
       if (decoded !== null) {
         defects.add('transfer_encoding_missing');
         this.#contents.set(part, decoded);
         if (part.header.type === null && isHtml(decoded)) part.type = 'text/html';
       }
     }
-    if (!isCms(part.type) && !/\.p7m$/i.test(part.header.filename ?? '')) return;
+    if (!isCms(part.type) && !/\.p7m$/i.test(filename ?? '')) return;
     budget.cms -= 1;
     if (budget.cms < 0) {
       defects.add('parts_too_many');

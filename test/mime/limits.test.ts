@@ -92,6 +92,11 @@ describe('parser limits', () => {
       'closing boundaries',
       `Content-Type: multipart/mixed; boundary=b\n\n--b\n\n${'--b--\n'.repeat(200_000)}`,
     ],
+    [
+      'closing boundaries, each above a misspelled one',
+      `Content-Type: multipart/mixed; boundary=b\n\n--b\n\n${'--b--\n--c\nContent-Type: a/b\n\n'.repeat(200_000)}`,
+    ],
+    ['CR in UTF-16', `Content-Type: text/plain; charset=utf-16le\n\n${'\r\0'.repeat(2_000_000)}`],
     ['lines that are no headers', 'a\nb:c\n'.repeat(100_000)],
     ['empty lines', '\n'.repeat(500_000)],
     [

@@ -134,7 +134,7 @@ export function decodeIso2022Jp(bytes: Uint8Array): string {
     } else if (byte < 0x21 || byte === 0x7f) {
       // A line end selects ASCII. Spaces between characters are unchanged.
       if (byte === LF) set = 'ascii';
-      put(byte);
+      put(byte === ESC ? INVALID : byte);
     } else if (hasEscape && isKana(byte | 0x80) && (byte > 0x80 || isShifted || set === 'kana')) {
       put(0x8e);
       put(byte | 0x80);
@@ -146,8 +146,8 @@ export function decodeIso2022Jp(bytes: Uint8Array): string {
       put(next | 0x80);
       at += 1;
     } else {
-      // A byte above 127 is invalid here, as it is in EUC-JP alone.
-      put(byte > 0x7f ? INVALID : byte);
+      // Half of a character, an unknown escape, or a byte above 127, which EUC-JP alone would accept.
+      put(byte > 0x7f || set === 'kanji' || set === 'supplement' ? INVALID : byte);
     }
   }
   const text = new TextDecoder('euc-jp').decode(plain.subarray(0, length));

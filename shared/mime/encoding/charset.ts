@@ -46,14 +46,17 @@ export function decodeText(
   if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects, guess);
   if (decoder.encoding.startsWith('utf-16')) return decodeUtf16(bytes, decoder, defects);
   if (SINGLE_BYTE.test(decoder.encoding) && !isAscii(bytes) && isUtf8(bytes)) {
-    // Bytes of these charsets form valid UTF-8 only by a rare coincidence, such as a capital and a euro sign.
     const text = new TextDecoder().decode(bytes);
-    if (!/[\u0080-\u009f]/.test(text)) {
+    if (isLikelyText(text)) {
       defects.add('charset_guessed');
       return text;
     }
   }
   const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
+  if (text.includes('\uFFFD') && isUtf8(bytes) && !isAscii(bytes)) {
+    defects.add('charset_guessed');
+    return new TextDecoder().decode(bytes);
+  }
   // The runtime lacks most of the syllables that Microsoft added to EUC-KR, and the characters of Hong Kong in Big5.
   const extension = EXTENSIONS.get(decoder.encoding);
   if (extension !== undefined && /[\u0080-\u009f\ue000-\uf8ff\ufffd]/.test(text)) {
@@ -61,10 +64,6 @@ export function decodeText(
     if (extended !== null && !extended.includes('\uFFFD')) return extended;
   }
   if (!text.includes('\uFFFD')) return text;
-  if (isUtf8(bytes) && !isAscii(bytes)) {
-    defects.add('charset_guessed');
-    return new TextDecoder().decode(bytes);
-  }
   const guessed = isMostlyValid(text) ? null : decodeByGuess(bytes, guess, defects);
   if (guessed !== null) return guessed;
   defects.add('text_undecodable');
@@ -73,6 +72,21 @@ export function decodeText(
 
 /** Charsets of European alphabets with one byte for each character. */
 const SINGLE_BYTE = /^(?:windows-125[0-4]|iso-8859-(?:[1-5]|7|9|1[0-6])|koi8-[ru]|ibm866|macintosh)$/;
+/** Letters of European alphabets and common signs. */
+const USUAL =
+  /[\u00a0-\u017f\u0218-\u021b\u0386-\u03ce\u0401-\u045f\u2000-\u2bff\p{Variation_Selector}\u{1f000}-\u{1faff}]/u;
+
+/**
+ * Whether text, decoded as UTF-8, is what the sender wrote. In short text, bytes of other charsets form valid UTF-8 by
+ * coincidence: É and ® of windows-1252, or Ó and Ł of ISO 8859-2, form one letter that emails hardly contain.
+ */
+function isLikelyText(text: string): boolean {
+  const characters = new Set(text.replace(/[\0-\x7f]+/g, '').slice(0, 10_000));
+  if (characters.size === 1 && /[\u0100-\u07ff]/.test(text)) return false;
+  const unusual = [...characters].filter((character) => !USUAL.test(character));
+  return unusual.length === 0 || unusual.length > 3;
+}
+
 /** Charsets that the library decodes more completely than the runtime. */
 const EXTENSIONS: ReadonlyMap<string, string> = new Map([
   ['euc-kr', 'cp949'],

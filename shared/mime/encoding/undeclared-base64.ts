@@ -23,14 +23,19 @@ const SIGNATURES: readonly Buffer[] = [
   '4d4d002a',
 ].map((hex) => Buffer.from(hex, 'hex'));
 
-/** The decoded bytes; null when the body is not such base64. */
-export function decodeUndeclaredBase64(body: Buffer): Buffer | null {
+/**
+ * The decoded bytes; null when the body is not such base64.
+ *
+ * @param includesText whether base64 of text is decoded, or only that of files with a signature
+ */
+export function decodeUndeclaredBase64(body: Buffer, includesText: boolean): Buffer | null {
   // Rejects nearly every body by its first line.
   if (!/^\s{0,100}[A-Za-z0-9+/]{16,}/.test(body.toString('latin1', 0, 200)) || !isAllBase64(body))
     return null;
   const decoded = Buffer.from(body.toString('latin1'), 'base64');
   if (SIGNATURES.some((signature) => decoded.subarray(0, signature.length).equals(signature))) return decoded;
   const isText =
+    includesText &&
     body.length >= MIN_TEXT_DIGITS &&
     isUtf8(decoded) &&
     countControls(decoded) === 0 &&

@@ -29,8 +29,7 @@ function isSureAddress(text: string): boolean {
 
 export function splitMailboxes(text: string): Mailbox[] {
   // Web applications escape what they take for HTML.
-  const isEscaped = !text.includes('<') && text.includes('&lt;');
-  return new MailboxSplitter(isEscaped ? text.replaceAll('&lt;', '<').replaceAll('&gt;', '>') : text).split();
+  return new MailboxSplitter(text.replace(/&lt;([^\s<>&"@]+@[^\s<>&"@]+)&gt;/g, '<$1>')).split();
 }
 
 class MailboxSplitter {
@@ -214,8 +213,8 @@ function bareMailboxes(piece: string, takesHosts: boolean): Mailbox[] {
   if (takesHosts ? isAddress(plain) : isSureAddress(plain))
     return [{ name: comment?.[1]?.trim() ?? '', address: plain }];
 
-  // White space around @ and dots is obsolete syntax.
-  const tight = plain.replace(/\s+/g, ' ').replace(/ ?([@.]) ?/g, '$1');
+  // White space around @ and dots is obsolete syntax; behind the dot of `Dr.`, it ends a name.
+  const tight = plain.replace(/\s+/g, ' ').replace(/ ?@ ?| [.] /g, (separator) => separator.trim());
   if (isSureAddress(tight)) return [{ name: comment?.[1]?.trim() ?? '', address: tight }];
 
   const addresses: string[] = [];
@@ -227,7 +226,7 @@ function bareMailboxes(piece: string, takesHosts: boolean): Mailbox[] {
   });
   const words = rest.replace(/[<>]|\(\s*\)|\[\s*\]|"\s*"|'\s*'|mailto:/gi, ' ');
   // One comment may contain others. Between the addresses of a quoted list, only separators remain.
-  const name = /[\p{L}\p{N}]/u.test(words)
+  const name = /[^\s"'(),:;[\]]/.test(words)
     ? unquoted(words).replace(/^\(([^()]*(?:\([^()]*\)[^()]*)*)\)$/, '$1')
     : '';
   return addresses.map((address, index) => ({ name: index === 0 ? name : '', address }));

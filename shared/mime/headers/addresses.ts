@@ -40,7 +40,10 @@ function toAddress(name: string, address: string): EmailAddress {
   };
 }
 
-/** `Undisclosed recipients:;` has no members, also in quotes, in brackets or before a comment. Text with an @ is never an empty group. */
+/**
+ * `Undisclosed recipients:;` has no members, also in quotes, in brackets or before a comment. Text with an @ is never an empty
+ * group.
+ */
 function isEmptyGroup(text: string): boolean {
   if (text.includes('@')) return false;
   const label = text.slice(-200).replace(/\([^()]*\)\s*$/, '');

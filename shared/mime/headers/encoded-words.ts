@@ -108,9 +108,12 @@ function* decodeQ(encoded: string): Generator<Buffer | string> {
 }
 
 function decodeAsciiQ(encoded: string): Buffer {
-  // Some gateways fold a header within an escape.
+  // Some gateways fold a header within an escape. `Qty=5 EA` is text that was not escaped: only escapes next to others are joined.
   const bytes = Buffer.from(
-    encoded.replace(/=\s(?=[0-9a-f]{2})|(?<==[0-9a-f])\s(?=[0-9a-f])/gi, (fold) => fold.trim()),
+    encoded.replace(
+      /(?<==[\dA-F]{2})=\s(?=[89A-F][\dA-F])|=\s(?=[89A-F][\dA-F]=)|(?<==[89A-F])\s(?=[\dA-F]=)/g,
+      (fold) => fold.trim(),
+    ),
     'latin1',
   );
   let length = 0;

@@ -269,7 +269,8 @@ function endOfField(bytes: Buffer, lineEnd: number): number {
   let end = lineEnd;
   while (bytes[end] === SPACE || bytes[end] === TAB) {
     const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers. `Order: 5 pcs` is text.
+    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers.
+    // `Order: 5 pcs` is text.
     if (isBlank(bytes, end, next) && !isEmailHeaderOrFold(bytes, next)) break;
     end = next;
   }
@@ -322,10 +323,25 @@ class LookAhead {
 
 /** Headers that are not kept, by how their names begin. */
 const OTHER_HEADERS =
-  /^(?:arc-|authentication-|dkim-|importance|list-|organi[sz]ation|received|references|resent-|thread-|user-agent|x-)/;
+  /^(?:accept-language|arc-|authentication-|autocrypt|content-|disposition-|dkim-|domainkey-|envelope-to|errors-to|feedback-id|importance|list-|mail-followup-to|organi[sz]ation|precedence|received|references|resent-|return-receipt-to|thread-|user-agent|x-)/;
 
+/** Whether an email header follows before the next empty line, possibly below other headers, or a fold does. */
 function isEmailHeaderOrFold(bytes: Buffer, start: number): boolean {
   if (bytes[start] === SPACE || bytes[start] === TAB) return true;
+  // Lines of white space end the search, so each line is searched once.
+  const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
+  for (let at = start; at < stop; ) {
+    if (isEmailHeader(bytes, at)) return true;
+    const end = endOfLine(bytes, at);
+    if (isBlank(bytes, at, end)) return false;
+    const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
+    if (!isFold && !isHeader(bytes, at)) return false;
+    at = end;
+  }
+  return false;
+}
+
+function isEmailHeader(bytes: Buffer, start: number): boolean {
   const end = fieldNameEnd(bytes, start, endOfLine(bytes, start));
   if (end < 0) return false;
   const name = bytes

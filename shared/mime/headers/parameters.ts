@@ -23,7 +23,7 @@ interface Section {
 }
 
 export function parseStructured(header: string, defects: Defects): StructuredValue {
-  // `text / html` is valid. Encoded words in place of a type or a whole parameter are not, but some programs write them.
+  // `text / html` is valid. An encoded word as a type or as a whole parameter is not, but some programs write it.
   const text = (/(?:^|;)\s*=\?[^?\s]{1,40}\?[bq]\?/i.test(header) ? decodeWords(header, defects) : header)
     .replace(/^\s*\([^()]*\)\s*/, '')
     .replace(/^([\w-]{1,40})\s{0,9}\/\s{0,9}(?=\w)/, '$1/');
@@ -154,7 +154,10 @@ const AFTER_CLOSING_QUOTE = /[\s;]*$|[\s;]+[\w*-]+\s*=/y;
 
 /** Some senders write the extended form, `UTF-8''K%C3%B6ln.pdf`, and forget the star of its name. */
 function decodePlain(raw: string, defects: Defects): string {
-  const isExtended = /^[a-z][\w-]{2,40}'[a-z-]{0,20}'[^\s]*%[0-9a-f]{2}/i.test(raw);
+  const isExtended =
+    /^(?:utf-?8|iso-8859-\d{1,2}|windows-\d{3,4}|[a-z][\w-]{2,40}(?=''))'[a-z-]{0,20}'\S*%[0-9a-f]{2}/i.test(
+      raw,
+    );
   return isExtended
     ? joinSections([{ number: 0, encoded: true, text: raw }], defects)
     : decodeWords(raw, defects);

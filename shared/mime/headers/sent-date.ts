@@ -4,7 +4,7 @@
  */
 
 const MONTHS = 'jan feb mar apr may jun jul aug sep oct nov dec'.split(' ');
-/** What programs with a German or Romance locale write instead. */
+/** Month names of German, French, Italian, Spanish and Portuguese programs, where they differ. */
 const OTHER_MONTHS: ReadonlyMap<string, string> = new Map([
   ['ene', 'jan'],
   ['mrz', 'mar'],

@@ -181,7 +181,7 @@ class TextReader {
       return cleanText(
         decodeText(content, utf16ByZeros(content) ?? charset, defects, part.fields.guess),
         defects,
-      ).replaceAll(/\r+\n|\r/g, '\n');
+      ).replaceAll(/\r{0,2}\n|\r/g, '\n');
     let bytes = withoutNulAndCr(content, defects);
     if (kind === 'text') {
       const extracted = extractUuencoded(bytes, defects);
@@ -262,8 +262,8 @@ function isUtf16(part: Part, content: Buffer): boolean {
 }
 
 /**
- * Converts line ends to LF and removes NUL. Gateways double CR, and old Macintosh programs write CR alone. Works on bytes, which
- * is valid for every charset except UTF-16, because `replaceAll` on a long string needs several times its memory.
+ * Converts line ends to LF and removes NUL. Gateways double CR, and old Macintosh programs write CR alone.
+ * Works on bytes, because `replaceAll` on a long string needs several times its memory. Not valid for UTF-16.
  */
 function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
   const hasNul = content.includes(0);

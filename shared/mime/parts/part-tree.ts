@@ -214,11 +214,15 @@ class TreeReader {
 
   /** What follows a closing boundary: parts below a boundary that the sender misspelled, or else text, which is omitted. */
   #partsAfterEnd(container: Part, rest: Buffer): Part | null {
-    if (container.depth > MAX_DEPTH || guessBoundary(rest) === null) {
+    // Without a limit, each of many closing boundaries would add a part, or each rest would contain another.
+    const mayAdd =
+      container.header.boundary !== null && container.depth <= MAX_DEPTH && this.#budget.parts > 1;
+    if (!mayAdd || guessBoundary(rest) === null) {
       this.#defects.add('text_after_end');
       return null;
     }
     this.#defects.add('part_after_end');
+    this.#budget.parts -= 1;
     const part = this.#newPart(container, new HeaderFields(this.#guess));
     part.type = 'multipart/mixed';
     part.body = rest;

@@ -3,7 +3,7 @@
  * hostile input, so its input is bounded for each email; the rest is converted by `strip-tags.ts`.
  */
 
-import type { HtmlToTextOptions } from 'html-to-text';
+import type { DomNode, HtmlToTextOptions } from 'html-to-text';
 import type { Defects } from '../parsed-email.ts';
 import { stripTags } from './strip-tags.ts';
 
@@ -55,6 +55,11 @@ const OPTIONS: HtmlToTextOptions = {
   limits: { maxInputLength: MAX_BYTES },
   formatters: {
     row: (element, walk, builder) => {
+      // A line break around `<td><center>40</center></td>` would split the row of the table.
+      if (isAloneInCell(element)) {
+        walk(element.children, builder);
+        return;
+      }
       builder.openBlock({ leadingLineBreaks: 1 });
       walk(element.children, builder);
       builder.closeBlock({ trailingLineBreaks: 1 });
@@ -82,6 +87,12 @@ const OPTIONS: HtmlToTextOptions = {
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),
   ],
 };
+
+function isAloneInCell(element: DomNode): boolean {
+  const { parent } = element;
+  if (parent?.name !== 'td' && parent?.name !== 'th') return false;
+  return parent.children.every((node) => node === element || node.data?.trim() === '');
+}
 
 /** Without the tabs of empty cells and without stacks of empty lines. */
 function tidy(text: string): string {

@@ -134,9 +134,9 @@ class RtfReader {
       this.#group = { ...this.#group, fallbackLength: Math.max(0, Math.min(number, 8)) };
     } else if (word === 'ansicpg' && number !== null) {
       this.#charset = `cp${number}`;
-    } else if (word === 'f' && number !== null) {
+    } else if ((word === 'f' && number !== null) || word === 'plain') {
       this.#flush();
-      this.#group = { ...this.#group, font: number };
+      this.#group = { ...this.#group, font: number ?? -1 };
     } else if (word === 'fcharset' && number !== null) {
       const charset = FONT_CHARSETS.get(number);
       const isKept = this.#group.isFontTable && this.#fontCharsets.size < MAX_FONTS;

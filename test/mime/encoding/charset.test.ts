@@ -16,6 +16,14 @@ describe('declared charset', () => {
     ['iso-8859-1', '93e494', '“ä”'],
     ['"ISO-8859-15"', 'a4', '€'],
     ['windows-1252', 'c2 80', 'Â€'],
+    ['windows-1252', '4e45534341 46c9ae', 'NESCAFÉ®'],
+    ['iso-8859-1', '5155414e544954c9a03a', 'QUANTITÉ\u00a0:'],
+    ['windows-1252', '636166e985a0', 'café…\u00a0'],
+    ['iso-8859-1', '50c5a041', 'PÅ\u00a0A'],
+    ['windows-1252', '50c58520 42c585', 'PÅ… BÅ…'],
+    ['iso-8859-2', '5350d3a34b41 2c 50d3a3', 'SPÓŁKA,PÓŁ'],
+    ['windows-1250', '56dd8a4b41 4ecd8e45', 'VÝŠKANÍŽE'],
+    ['windows-1251', 'd0b3', 'Рі'],
     ['windows-1251', 'e7e0eae0e7', 'заказ'],
     ['koi8-r', 'dac1cbc1da', 'заказ'],
     ['gb18030', 'b6a9b5a5', '订单'],
@@ -59,13 +67,28 @@ describe('declared charset', () => {
   test('detects the charset from the bytes when the declared one is wrong', async () => {
     expect((await body('utf-8', hex('47f6df65'))).bodyText).toBe('Göße');
     expect((await body('us-ascii', Buffer.from('Größe'))).bodyText).toBe('Größe');
-    expect((await body('euc-kr', Buffer.from('naïve – café'))).bodyText).toBe('naïve – café');
+    for (const text of ['naïve – café', 'Größe é', '주문서 견적', '訂單號碼'])
+      for (const charset of ['euc-kr', 'big5'])
+        expect((await body(charset, Buffer.from(text))).bodyText).toBe(text);
     expect((await body('utf-16', Buffer.from('Order'))).bodyText).toBe('Order');
     for (const charset of ['iso-8859-1', 'windows-1252', 'windows-1251', 'koi8-r', 'iso-8859-2'])
       expect(await body(charset, Buffer.from('Größe'))).toMatchObject({
         bodyText: 'Größe',
         defects: ['charset_guessed'],
       });
+    for (const text of [
+      'Zażółć',
+      '10 °C',
+      '10 €',
+      'Ok 😀',
+      'Ok ☎️ 🇩🇪',
+      'Заказ',
+      '注文書番号',
+      'Șoșea',
+      'שלום עולם',
+    ])
+      for (const charset of ['iso-8859-1', 'windows-1251'])
+        expect((await body(charset, Buffer.from(text))).bodyText).toBe(text);
     const little = Buffer.from('Größe 40', 'utf16le');
     const big = Buffer.from('Größe 40', 'utf16le').swap16();
     for (const bytes of [little, big])
@@ -73,6 +96,17 @@ describe('declared charset', () => {
         expect((await body(charset, bytes)).bodyText).toBe('Größe 40');
     for (const text of ['a\0b', 'ab1\0cd2\0ef3\0gh4\0'])
       expect((await body('utf-8', Buffer.from(text))).bodyText).toBe(text.replaceAll('\0', ''));
+  });
+
+  test('reports half characters and unknown escapes of ISO-2022-JP', async () => {
+    for (const [bytes, text] of [
+      ['1b2442 436d 4a 1b2842 41', '注\ufffdA'],
+      ['1b2441 3021 1b2842', '\ufffd$A0!'],
+    ] as const)
+      expect(await body('iso-2022-jp', hex(bytes))).toMatchObject({
+        bodyText: text,
+        defects: ['text_undecodable'],
+      });
   });
 
   test('keeps the complete characters of truncated UTF-8', async () => {

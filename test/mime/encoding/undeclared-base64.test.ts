@@ -14,3 +14,17 @@ test('decodes an undeclared base64 body, or one declared as 7bit, when it is tex
   const digits = '0123456789abcdef'.repeat(8);
   expect(await parse('', digits)).toMatchObject({ bodyText: digits, defects: [] });
 });
+
+test('keeps a named file of base64 that is declared as 7bit: it may be a key or a license', async () => {
+  const json = base64Lines(Buffer.from('{"customer": "Example Town", "valid until": "2030-01-01"}\n'));
+  const seven = 'Content-Transfer-Encoding: 7bit';
+  const named = (type: string, content: string) =>
+    parse(...multipart('mixed', 'b', textPart('Order'), part([`Content-Type: ${type}`, seven], content)));
+  for (const type of ['text/plain; name=license.txt', 'application/octet-stream; name=license.key'])
+    expect((await named(type, json)).attachments[0]?.content.toString()).toBe(json.trimEnd());
+  const [scan] = (await named('text/plain; name=scan.b64', base64Lines(PDF))).attachments;
+  expect(scan?.detectedType).toBeNull();
+  expect(filesOf(await named('application/octet-stream; name=a.pdf', base64Lines(PDF)))).toEqual([
+    ['a.pdf', true],
+  ]);
+});

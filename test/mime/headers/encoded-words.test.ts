@@ -20,6 +20,7 @@ describe('encoded words', () => {
     ['=?utf-8?B?w6Q', '=?utf-8?B?w6Q'],
     ['=?cp850?Q?K=94ln?=', 'Köln'],
     ['=?utf-8?Q?K=C3=\r\n B6ln am=C\r\n 3=A4?=', 'Köln amä'],
+    ['=?iso-8859-1?Q?Gr=F6=DFe = 50 cm, Qty=5 EA, Type= B2?=', 'Größe = 50 cm, Qty=5 EA, Type= B2'],
     ['=?utf-8?Q?Line_1=0D=0ALine_2=0A?=', 'Line 1 Line 2'],
     ['\r\nSubject: =?utf-8?Q?Line_1?=', 'Line 1'],
     [' \r\nSubject: ', ''],

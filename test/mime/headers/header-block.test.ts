@@ -46,6 +46,16 @@ describe('header block', () => {
       subject: 'Order',
       from: { address: 'ann@example.com' },
     });
+    for (const header of ['Feedback-ID: 7', 'Errors-To: a@example.com', 'Priority: high', 'Comments: 5'])
+      expect(
+        await parseEmail(mail('From: a@example.com', ' ', header, 'Subject: Order', '', 'Body')),
+      ).toMatchObject({
+        bodyText: 'Body',
+        subject: 'Order',
+      });
+    expect(await parseEmail(mail('Subject: Order', ' ', 'Feedback-ID: 7', '', 'Body'))).toMatchObject({
+      bodyText: 'Body',
+    });
     for (const text of ['Body text', 'Order: 5 pcs', 'Order No: 5'])
       expect(await parseEmail(mail('Subject: Order', ' ', text, '', 'More'))).toMatchObject({
         bodyText: `${text}\n\nMore`,

@@ -18,6 +18,7 @@ describe('file names', () => {
     ["filename=utf-8''Bestellung%20%C3%A4.pdf", 'Bestellung ä.pdf'],
     ['filename="UTF-8\'\'Bestellung%20%C3%A4.pdf"', 'Bestellung ä.pdf'],
     ['filename="Bob\'s 50%25.pdf"', "Bob's 50%25.pdf"],
+    ['filename="rock\'n\'roll%20hits.mp3"', "rock'n'roll%20hits.mp3"],
     ["filename*=utf-8'Bestellung%20%C3%A4.pdf", 'Bestellung ä.pdf'],
     ["filename*=Bob's%20order.pdf", "Bob's order.pdf"],
     ['filename*=utf-8%27%27Bestellung%20%C3%A4.pdf', 'Bestellung ä.pdf'],

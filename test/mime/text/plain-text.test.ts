@@ -25,6 +25,17 @@ describe('plain text', () => {
     );
   });
 
+  test('keeps the rows of a table whose cells are centered', async () => {
+    const row = (item: string, count: string) =>
+      `<tr><td><center>${item}</center></td><td><center><b>${count}</b></center>\n</td></tr>`;
+    const email = await parse(
+      'Content-Type: text/html',
+      '',
+      `<table>${row('A-100', '40')}${row('B-200', '5')}</table>`,
+    );
+    expect(email.plainText).toBe('A-100\t40\nB-200\t5');
+  });
+
   test('reads HTML whose head is not closed', async () => {
     const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
     const email = await parse('Content-Type: text/html', '', page);

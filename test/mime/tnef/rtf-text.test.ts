@@ -11,6 +11,7 @@ test.each([
     'Заказö ok',
   ],
   ['a font within a group', `{\\rtf1\\ansi\\ansicpg1252${FONTS}{\\f2\\'92\\'8d\\'95\\'b6}\\'f6}`, '注文ö'],
+  ['the font of the document after \\plain', `{\\rtf1\\ansi${FONTS}\\f1\\'c7\\plain \\'f6}`, 'Зö'],
   ['a Central European font', `{\\rtf1\\ansi${FONTS}\\f3\\'e8\\'edslo}`, 'číslo'],
   ['a Macintosh document', "{\\rtf1\\mac K\\'9aln}", 'Köln'],
   ['the code page of the document', "{\\rtf1\\ansi\\ansicpg932 \\'92\\'8d}", '注'],
