@@ -1,9 +1,28 @@
 /** Free ports of the loopback interface. */
-import { type AddressInfo, createServer } from 'node:net';
+import { randomInt } from 'node:crypto';
+import { createServer } from 'node:net';
 
-/** @returns `wanted` if that port is free now, else a free port that the system chooses */
-export async function freePort(wanted = 0): Promise<number> {
-  return await tryPort(wanted).catch(async () => await tryPort(0));
+/** Systems give higher ports to outgoing connections. One of these could take a chosen port before it is opened. */
+const LOWEST_PORT = 10_240;
+const HIGHEST_PORT = 32_000;
+const MAX_TRIES = 50;
+
+/**
+ * @returns `wanted` if that port is free now, else another free port
+ * @throws {Error} of the system when no port can be opened
+ */
+export async function freePort(wanted = randomPort()): Promise<number> {
+  for (let port = wanted, tries = 1; ; port = randomPort(), tries += 1) {
+    try {
+      return await tryPort(port);
+    } catch (error) {
+      if (tries === MAX_TRIES) throw error;
+    }
+  }
+}
+
+function randomPort(): number {
+  return randomInt(LOWEST_PORT, HIGHEST_PORT);
 }
 
 /** @throws {Error} of the system, with its `code`, when the port cannot be opened */
@@ -12,8 +31,7 @@ async function tryPort(port: number): Promise<number> {
     const server = createServer();
     server.once('error', reject);
     server.listen(port, '127.0.0.1', () => {
-      const { port: opened } = server.address() as AddressInfo;
-      server.close(() => resolve(opened));
+      server.close(() => resolve(port));
     });
   });
 }

@@ -18,7 +18,7 @@ let stack: Stack;
 beforeEach(async () => {
   dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-second-'));
   db = await createTestDatabase();
-  const env = { DATABASE_URL: db.url, PORT: String(Math.min(await freePort(), 65_500)), LOG_LEVEL: 'error' };
+  const env = { DATABASE_URL: db.url, PORT: String(await freePort()), LOG_LEVEL: 'error' };
   stack = await startStack({ env, mailboxFolder: null, dataFolder, logFormat: 'json' });
 });
 afterEach(async () => {

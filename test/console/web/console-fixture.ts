@@ -70,7 +70,7 @@ export async function createFixture({
   const db = await createTestDatabase();
   const dataFolder = mkdtempSync(join(tmpdir(), 'email-monitor-console-'));
   const stack = await startStack({
-    env: { DATABASE_URL: await databaseUrl(db.url), PORT: String(await unusedPort()), LOG_LEVEL: 'error' },
+    env: { DATABASE_URL: await databaseUrl(db.url), PORT: String(await freePort()), LOG_LEVEL: 'error' },
     mailboxFolder: null,
     dataFolder,
     logFormat: 'json',
@@ -107,14 +107,6 @@ export async function createFixture({
       rmSync(dataFolder, { recursive: true, force: true });
     },
   };
-}
-
-/** The stack also uses the ports after this one, none above 65530. */
-async function unusedPort(): Promise<number> {
-  for (;;) {
-    const port = await freePort();
-    if (port <= 65_500) return port;
-  }
 }
 
 function gmailOf({ mailbox }: Stack): EmulatedGmail {
