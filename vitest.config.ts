@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
@@ -21,8 +20,8 @@ export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     globalSetup: ['test/helpers/global-postgres.ts'],
-    // One more than there are cores: tests of processes and of the page wait most of their time.
-    maxWorkers: availableParallelism() + 1,
+    // The default leaves one core idle, half of a small machine.
+    maxWorkers: '100%',
     sequence: { sequencer: SlowestFirst },
     // Guards against a hang, not against a slow machine: nothing here is timed.
     testTimeout: 60_000,
