@@ -46,6 +46,8 @@ export interface Fixture {
   push(isOn: boolean): void;
   /** Calls a function by POST without the page. */
   call(verb: string): Promise<void>;
+  /** Pauses the scheduler job, whose poll could begin in the middle of a test. `start` resumes it. */
+  pauseJob(): Promise<void>;
   /** Closes all contexts. The monitor keeps its state for the next test. */
   closePages(): Promise<void>;
   close(): Promise<void>;
@@ -94,6 +96,7 @@ export async function createFixture({
       const response = await fetch(`${url}api/system/email-monitor/${verb}`, { method: 'POST' });
       await response.arrayBuffer();
     },
+    pauseJob: async () => await pauseJob(stack.ports),
     closePages: async () => {
       // The page refreshes often: a route handler may be in the middle of a request.
       const pages = browser.contexts().flatMap((context) => context.pages());
@@ -107,6 +110,15 @@ export async function createFixture({
       rmSync(dataFolder, { recursive: true, force: true });
     },
   };
+}
+
+async function pauseJob({ scheduler }: LocalPorts): Promise<void> {
+  const jobs = `http://127.0.0.1:${scheduler}/v1/projects/email-monitor-local/locations/europe-west1/jobs`;
+  const { jobs: all } = (await (await fetch(jobs)).json()) as { jobs: { name: string }[] };
+  const paused = await fetch(`${jobs}/${all[0]?.name.split('/').at(-1)}:pause`, { method: 'POST' });
+  // A job that is paused already cannot be paused.
+  if (paused.status !== 200 && paused.status !== 400)
+    throw new Error(`The job was not paused: ${paused.status}.`);
 }
 
 function gmailOf({ mailbox }: Stack): EmulatedGmail {

@@ -49,7 +49,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
   });
   /** One message fails, and waits for its fourth attempt. Each run tries it, so no run begins that no test starts. */
   beforeEach(async () => {
-    await pauseJob(fixture);
+    await fixture.pauseJob();
     await fixture.db.query(
       `update email_ledger
        set state = 'pending', attempt_count = 3, error_code = 'gmail_refused', error_detail = 'users.messages.get: 400.',
@@ -432,14 +432,6 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     },
   );
 });
-
-async function pauseJob({ ports }: Fixture): Promise<void> {
-  const jobs = `http://127.0.0.1:${ports.scheduler}/v1/projects/email-monitor-local/locations/europe-west1/jobs`;
-  const { jobs: all } = (await (await fetch(jobs)).json()) as { jobs: { name: string }[] };
-  const paused = await fetch(`${jobs}/${all[0]?.name.split('/').at(-1)}:pause`, { method: 'POST' });
-  // A job that is paused already cannot be paused.
-  expect([200, 400]).toContain(paused.status);
-}
 
 /** As the search of stored emails announces its words. */
 async function type(page: Page, q: string): Promise<void> {

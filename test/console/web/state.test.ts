@@ -51,6 +51,8 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
         const { page, violations } = await fixture.open({ clock: true });
         await heading(page, 'Watching');
         await pauseAfterAnswer(page);
+        // A poll without the database would end as a failed run.
+        await fixture.pauseJob();
         fail();
         expect(await page.locator('h1').textContent()).toBe('Watching');
         await page.clock.runFor(5_000);
@@ -551,8 +553,9 @@ async function heading(page: Page, label: string): Promise<void> {
     });
 }
 
-/** Records each text that a live region receives. */
+/** Records each text that a live region receives from now on. The list of emails announces its length when it is loaded. */
 async function recordAnnouncements(page: Page): Promise<void> {
+  await page.getByText(/^All \d+ emails\.$/).waitFor();
   await page.evaluate(`globalThis.announced = [];
     for (const region of document.querySelectorAll('[aria-live], [role=status], [role=alert]'))
       new MutationObserver(() => {
