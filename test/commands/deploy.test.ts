@@ -370,7 +370,10 @@ describe('Ctrl-C in npm run deploy', () => {
     await command.printed(/Working\./);
     // The terminal sends the signal, and npm forwards it a second time.
     command.signal('SIGINT');
-    await vi.waitUntil(() => fixture.calls().includes('terraform is interrupted'), { interval: 5 });
+    await vi.waitUntil(() => fixture.calls().includes('terraform is interrupted'), {
+      interval: 5,
+      timeout: 20_000,
+    });
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
     expect(fixture.calls().filter((line) => line === 'terraform is interrupted')).toHaveLength(1);

@@ -87,11 +87,11 @@ test('a request does not wait longer than its limit, and the next one waits for 
   await meetMissingTable();
   const migration = selfMigration(0);
   expect((await migration.complete(OUTDATED)).headers['retry-after']).toBe('5');
-  await vi.waitFor(() => expect(service.callCount).toBe(1));
+  await vi.waitFor(() => expect(service.callCount).toBe(1), { timeout: 20_000 });
   nowMs = 200_000;
   expect((await migration.complete(OUTDATED)).headers['retry-after']).toBe('5');
   answer.resolve();
-  await vi.waitFor(() => expect(check.needsMigrate).toBe(false));
+  await vi.waitFor(() => expect(check.needsMigrate).toBe(false), { timeout: 20_000 });
   expect([service.callCount, lines]).toEqual([1, [expect.objectContaining({ applied_count: 1 })]]);
 });
 

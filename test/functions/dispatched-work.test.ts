@@ -30,11 +30,14 @@ async function dispatchingSystem(clockMs = 0) {
   const dispatch = async (): Promise<PushBody> => {
     bodies.length = 0;
     await system.call('poll');
-    return await vi.waitFor(() => {
-      const body = bodies.find(({ message }) => JSON.stringify(message).includes(ANN));
-      if (body === undefined) throw new Error('not published');
-      return body;
-    });
+    return await vi.waitFor(
+      () => {
+        const body = bodies.find(({ message }) => JSON.stringify(message).includes(ANN));
+        if (body === undefined) throw new Error('not published');
+        return body;
+      },
+      { timeout: 20_000 },
+    );
   };
   return { system, ann, deliver, dispatch };
 }

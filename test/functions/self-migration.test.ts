@@ -232,7 +232,7 @@ describe('an older schema', () => {
     };
     const { call } = instanceOf('status');
     const both = Promise.all([call('status'), call('status')]);
-    await vi.waitFor(() => expect(service.callCount).toBe(1));
+    await vi.waitFor(() => expect(service.callCount).toBe(1), { timeout: 20_000 });
     gate.resolve();
     expect((await both).map(({ headers, status }) => [status, headers['retry-after']])).toEqual([
       [503, '1'],

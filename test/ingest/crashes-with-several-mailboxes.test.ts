@@ -148,18 +148,22 @@ test('a suspect that is claimed and not started is released before another mailb
   const maxOpen = await recordOpenWithSuspect(system);
   const run = async (address: string) => await system.call('pollNow', { query: { mailbox: address } });
   const hasReservedUnits = async (address: string) =>
-    await vi.waitFor(async () => {
-      const reserved = await system.rows(
-        `select
+    await vi.waitFor(
+      async () => {
+        const reserved = await system.rows(
+          `select
          from mailboxes m
          join mailbox_quota q on q.mailbox_id = m.id
          where m.email_address = $1
            and m.lease_token is not null
            and q.available_units < 5880`,
-        [address],
-      );
-      if (reserved.length === 0) throw new Error(`${address} does not wait.`);
-    });
+          [address],
+        );
+        if (reserved.length === 0) throw new Error(`${address} does not wait.`);
+      },
+      // It waits for a second.
+      { timeout: 20_000, interval: 10 },
+    );
   gate.hold(ann, 'messages.get');
   const runs = [run(ANN)];
   await gate.arrival();

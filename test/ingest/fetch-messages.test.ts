@@ -130,7 +130,7 @@ describe('live messages', () => {
     const data = { emailAddress: system.gmail.emailAddress, historyId: system.gmail.historyId };
     const body = { message: { data: Buffer.from(JSON.stringify(data)).toString('base64'), messageId: '1' } };
     expect(await system.instance().call('gmailPush', { body })).toMatchObject({ status: 204 });
-    await vi.waitFor(async () => expect(await storedIds(system)).toEqual([id]), { timeout: 5_000 });
+    await vi.waitFor(async () => expect(await storedIds(system)).toEqual([id]), { timeout: 20_000 });
     gate.release();
     await running;
     expect(await storedIds(system)).toEqual([hanging.id, id].sort());

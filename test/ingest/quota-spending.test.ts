@@ -44,7 +44,9 @@ describe('quota', () => {
     gate.hold(system.gmail, 'messages.get');
     const ids = Array.from({ length: 10 }, (_, n) => system.gmail.deliver(mail(`${n}`)).id).sort();
     const run = system.ingest();
-    await vi.waitFor(() => expect(system.gmail.quota.refusedForConcurrency).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(system.gmail.quota.refusedForConcurrency).toBeGreaterThan(0), {
+      timeout: 20_000,
+    });
     system.gmail.quota.maxConcurrent = null;
     gate.release();
     expect((await run).counts.rateLimited).toBeGreaterThan(0);

@@ -31,7 +31,7 @@ test('the emulated work topic delivers what the client of Google publishes, once
     return 204;
   });
   await publish('{"mailbox":"a@example.com"}');
-  await vi.waitFor(() => expect(topic.openCount).toBe(0));
+  await vi.waitFor(() => expect(topic.openCount).toBe(0), { timeout: 20_000 });
   expect(seen).toEqual(['{"mailbox":"a@example.com"}']);
 });
 
@@ -45,9 +45,9 @@ test('the emulated work topic delivers again after an error, and gives up after 
     { maxAttempts: 3 },
   );
   await publish('recovers');
-  await vi.waitFor(() => expect(topic.openCount).toBe(0));
+  await vi.waitFor(() => expect(topic.openCount).toBe(0), { timeout: 20_000 });
   await publish('never');
-  await vi.waitFor(() => expect(topic.openCount).toBe(0));
+  await vi.waitFor(() => expect(topic.openCount).toBe(0), { timeout: 20_000 });
   expect(attempts).toEqual(['recovers 1', 'recovers 2', 'never 1', 'never 2', 'never 3']);
   expect(topic.counts).toMatchObject({ delivered: 1, redelivered: 3, abandoned: 1 });
 });
@@ -60,6 +60,6 @@ test('the emulated work topic can deliver a message twice', async () => {
   });
   topic.faults.duplicateProbability = 1;
   await publish('twice');
-  await vi.waitFor(() => expect(topic.openCount).toBe(0));
+  await vi.waitFor(() => expect(topic.openCount).toBe(0), { timeout: 20_000 });
   expect(seen).toEqual(['twice', 'twice']);
 });

@@ -7,6 +7,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page, Request } from 'playwright-core';
+import { vi } from 'vitest';
 import type { EmulatedGmail } from '../../../emulators/gmail/emulated-gmail.ts';
 import { findChromium, launchChromium } from '../../../local/chromium.ts';
 import { freePort, type LocalPorts } from '../../../local/ports.ts';
@@ -93,8 +94,12 @@ export async function createFixture({
       gmail.notifications.url = isOn ? pushUrl : null;
     },
     call: async (verb) => {
-      const response = await fetch(`${url}api/system/email-monitor/${verb}`, { method: 'POST' });
-      await response.arrayBuffer();
+      const isDone = async () => {
+        const response = await fetch(`${url}api/system/email-monitor/${verb}`, { method: 'POST' });
+        // The scheduler may have begun a run.
+        return ((await response.json()) as { outcome?: string }).outcome !== 'busy';
+      };
+      await vi.waitUntil(isDone, { timeout: 20_000 });
     },
     pauseJob: async () => await pauseJob(stack.ports),
     closePages: async () => {
