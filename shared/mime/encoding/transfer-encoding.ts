@@ -87,8 +87,7 @@ function looksLikeBase64(bytes: Buffer): boolean {
     const isWithin = (byte === 0x20 || byte === 0x09) && head[at - 1] !== 0x0a;
     if (isWithin && (SIX_BITS[head[at + 1] ?? 0] ?? JUNK) < 64) stray += 1;
   }
-  if (stray < 16) return stray < head.length * 0.06 || !isShortText(head);
-  return stray < head.length * 0.06;
+  return stray < head.length * 0.06 || (stray < 16 && !isShortText(head));
 }
 
 /** Whether the first line is words or markup: it has punctuation, or spaces between letters that are not groups of four digits. */
