@@ -18,6 +18,8 @@ export interface ListedMailbox {
   readonly failureCount: number;
   /** Null before the first success. */
   readonly lastSuccessAt: Date | null;
+  /** The last run ended after the last success: it failed, or Gmail did not answer. */
+  readonly isUnanswered: boolean;
   /** Of the last attempt; null when it succeeded. */
   readonly lastErrorCode: string | null;
   readonly lastError: string | null;
@@ -35,6 +37,7 @@ select coalesce(m.email_address, s.email_address) as email_address,
        f.is_running,
        coalesce(m.failure_count, s.failure_count) as failure_count,
        m.last_success_at,
+       coalesce(m.last_run_ended_at > m.last_success_at, false) as is_unanswered,
        case when m.id is null then s.last_error_code else m.last_error_code end as last_error_code,
        case when m.id is null then s.last_error else m.last_error end as last_error,
        case when m.id is not null then coalesce(c.stored_count, 0) end as stored_count
@@ -58,6 +61,7 @@ order by coalesce(m.credential_fingerprint = f.credential_fingerprint, false) de
     is_running: 'boolean',
     failure_count: 'integer',
     last_success_at: 'timestamp with time zone?',
+    is_unanswered: 'boolean',
     last_error_code: 'text?',
     last_error: 'text?',
     stored_count: 'bigint?',

@@ -53,5 +53,6 @@ function stateOf(one: ListedMailbox): string {
   if (requiresOperator(one.lastErrorCode)) return operatorState(one.lastErrorCode);
   if (!one.isRunning) return 'stopped';
   if (one.failureCount > 0) return 'backing_off';
+  if (one.isUnanswered) return 'catching_up';
   return one.lastSuccessAt === null ? 'starting' : 'polled';
 }

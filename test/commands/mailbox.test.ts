@@ -153,6 +153,18 @@ describe('npm run mailbox -- list', () => {
     ]);
   });
 
+  it('does not show a mailbox as polled when Gmail did not answer the last run', async () => {
+    await db.query(
+      "update mailboxes set last_success_at = now() - interval '2 minutes', last_run_ended_at = now()",
+    );
+    const [first] = JSON.parse((await mailbox(['list', '--json'])).output);
+    expect(first).toMatchObject({
+      email_address: 'first@example.com',
+      state: 'catching_up',
+      last_error: null,
+    });
+  });
+
   it('puts the address into the command that a remediation names', async () => {
     await mailbox(['add', ANN]);
     await db.query("update mailbox_settings set last_error_code = 'mailbox_secret_missing'");
