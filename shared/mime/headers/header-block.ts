@@ -6,31 +6,8 @@
 
 import { CharsetGuess } from '../encoding/charset-guess.ts';
 import type { Defects } from '../parsed-email.ts';
-
-const KEPT = new Set([
-  'auto-submitted',
-  'bcc',
-  'cc',
-  'content-description',
-  'content-disposition',
-  'content-id',
-  'content-location',
-  'content-transfer-encoding',
-  'content-type',
-  'date',
-  'delivered-to',
-  'from',
-  'in-reply-to',
-  'list-id',
-  'message-id',
-  'mime-version',
-  'reply-to',
-  'return-path',
-  'sender',
-  'subject',
-  'to',
-  'x-original-to',
-]);
+import { endOfField, endOfLine, fieldNameEnd, isBlank, KEPT } from './header-lines.ts';
+import { LookAhead } from './look-ahead.ts';
 
 /**
  * Bytes of all values of one name: some five thousand addresses. Each name has its own, so that an endless
@@ -39,19 +16,13 @@ const KEPT = new Set([
 const MAX_NAME_BYTES = 256 * 1024;
 /** Fields of one name: To and Cc may be repeated, hardly a hundred times. */
 const MAX_REPEATS = 100;
-/** Maximum distance from a line that is not a header to the empty line for the header to continue. */
-const LOOK_AHEAD_BYTES = 8192;
 /** Lines of one block that are examined as folds without indentation: a hostile block may contain only such lines. */
 const MAX_CONTINUATION_CHECKS = 500;
 
 /** Lines of one block that are compared with its own boundary. */
 const MAX_DELIMITER_CHECKS = 100;
 
-const LF = 0x0a;
-const CR = 0x0d;
 const SPACE = 0x20;
-const TAB = 0x09;
-const COLON = 0x3a;
 const HYPHEN = 0x2d;
 const SEMICOLON = 0x3b;
 const EQUALS = 0x3d;
@@ -244,123 +215,4 @@ function isContinuation(bytes: Buffer, field: Field, start: number, end: number)
 
 function hasOpenQuote(value: string): boolean {
   return value.replace(/\\./g, '').split('"').length % 2 === 0;
-}
-
-/** The offset of the colon that ends a field's name at the head of this line; -1 when it is no header. */
-function fieldNameEnd(bytes: Buffer, start: number, end: number): number {
-  let at = start;
-  while (at < end && bytes[at] !== COLON && (bytes[at] ?? 0) > SPACE && (bytes[at] ?? 0) < 0x7f) at += 1;
-  if (at === start) return -1;
-  while (at < end && (bytes[at] === SPACE || bytes[at] === TAB)) at += 1;
-  return at < end && bytes[at] === COLON ? at : -1;
-}
-
-/** The offset after the line's LF, or the end of the bytes. */
-export function endOfLine(bytes: Buffer, start: number): number {
-  // Short lines without a call into the runtime: hostile headers have nothing else.
-  const near = Math.min(bytes.length, start + 32);
-  for (let at = start; at < near; at += 1) if (bytes[at] === LF) return at + 1;
-  const lf = near < bytes.length ? bytes.indexOf(LF, near) : -1;
-  return lf < 0 ? bytes.length : lf + 1;
-}
-
-/** The offset after the folded lines that follow a field's first line, which ends at `lineEnd`. */
-function endOfField(bytes: Buffer, lineEnd: number): number {
-  let end = lineEnd;
-  while (bytes[end] === SPACE || bytes[end] === TAB) {
-    const next = endOfLine(bytes, end);
-    // White space alone on a line: obsolete folding when an email header follows, else the end of the headers.
-    // `Order: 5 pcs` is text.
-    if (isBlank(bytes, end, next) && !isEmailHeaderOrFold(bytes, next)) break;
-    end = next;
-  }
-  return end;
-}
-
-/** Looks ahead from the malformed lines of one block, which must be passed in order. */
-class LookAhead {
-  readonly #bytes: Buffer;
-  /** Up to here all lines are folds or have a colon, from the last line that was asked for. */
-  #passedTo = 0;
-
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
-  }
-
-  /**
-   * Whether a line that is not a header is still among headers: a header follows it directly, or there is nothing but
-   * folds and lines with a colon (`Order No: 7`, a name that should have no space) up to the empty line. Anything else is
-   * taken for a body whose empty line is missing.
-   */
-  isAmongHeaders(start: number, lineEnd: number): boolean {
-    const bytes = this.#bytes;
-    if (isHeader(bytes, lineEnd)) return true;
-    const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
-    // Each line is examined once, although this runs for every malformed line.
-    let at = Math.max(start, this.#passedTo);
-    while (at < stop) {
-      let end = at;
-      let hasColon = false;
-      let isEmpty = true;
-      for (; end < stop && bytes[end] !== LF; end += 1) {
-        const byte = bytes[end];
-        if (byte === COLON) hasColon = true;
-        if (byte !== SPACE && byte !== TAB && byte !== CR) isEmpty = false;
-      }
-      if (isEmpty) {
-        this.#passedTo = at;
-        return at > start;
-      }
-      const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
-      if (!isFold && !hasColon) return false;
-      at = end + 1;
-      // A line that the window cuts is examined again.
-      if (end < stop) this.#passedTo = at;
-    }
-    return false;
-  }
-}
-
-/** Headers that are not kept, by how their names begin. */
-const OTHER_HEADERS =
-  /^(?:accept-language|arc-|authentication-|autocrypt|content-|disposition-|dkim-|domainkey-|envelope-to|errors-to|feedback-id|importance|list-|mail-followup-to|organi[sz]ation|precedence|received|references|resent-|return-receipt-to|thread-|user-agent|x-)/;
-
-/** Whether an email header follows before the next empty line, possibly below other headers, or a fold does. */
-function isEmailHeaderOrFold(bytes: Buffer, start: number): boolean {
-  if (bytes[start] === SPACE || bytes[start] === TAB) return true;
-  // Lines of white space end the search, so each line is searched once.
-  const stop = Math.min(bytes.length, start + LOOK_AHEAD_BYTES);
-  for (let at = start; at < stop; ) {
-    if (isEmailHeader(bytes, at)) return true;
-    const end = endOfLine(bytes, at);
-    if (isBlank(bytes, at, end)) return false;
-    const isFold = at > start && (bytes[at] === SPACE || bytes[at] === TAB);
-    if (!isFold && !isHeader(bytes, at)) return false;
-    at = end;
-  }
-  return false;
-}
-
-function isEmailHeader(bytes: Buffer, start: number): boolean {
-  const end = fieldNameEnd(bytes, start, endOfLine(bytes, start));
-  if (end < 0) return false;
-  const name = bytes
-    .toString('latin1', start, Math.min(end, start + 40))
-    .trimEnd()
-    .toLowerCase();
-  return KEPT.has(name) || OTHER_HEADERS.test(name);
-}
-
-/** Whether the line at this offset is the first line of a header. */
-export function isHeader(bytes: Buffer, start: number): boolean {
-  return fieldNameEnd(bytes, start, endOfLine(bytes, start)) >= 0;
-}
-
-/** True for a line of nothing but white space. */
-export function isBlank(bytes: Buffer, start: number, end: number): boolean {
-  for (let at = start; at < end; at += 1) {
-    const byte = bytes[at];
-    if (byte !== LF && byte !== CR && byte !== SPACE && byte !== TAB) return false;
-  }
-  return true;
 }

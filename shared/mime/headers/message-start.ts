@@ -1,6 +1,6 @@
 /** Finds the first header of a message, for the email itself and for attached messages. */
 import type { Defects } from '../parsed-email.ts';
-import { endOfLine, isBlank, isHeader } from './header-block.ts';
+import { endOfLine, isBlank, isHeader } from './header-lines.ts';
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
 const MBOX_SEPARATOR = /^>?From [^:]/;

@@ -11,7 +11,7 @@ import { detectType } from './detected-type.ts';
 import { cleanFilename, describedFilename, inventFilename } from './filenames.ts';
 import type { InlineReferences } from './inline-references.ts';
 import type { Part } from './part.ts';
-import { isMultipart, joinPath } from './part-tree.ts';
+import { isMultipart, joinPath } from './part.ts';
 
 /** The encoded size, which some senders declare, is 1.37 times that of the file. */
 const MIN_SHARE_OF_SIZE = 0.6;

@@ -4,27 +4,17 @@
  * mailing lists add footers after it. Every other part is an attachment.
  */
 
-import { decodeText, utf16ByZeros } from '../encoding/charset.ts';
-import { cleanText } from '../encoding/clean-text.ts';
-import { countControls } from '../encoding/control-characters.ts';
-import { extractUuencoded, type UuencodedFile } from '../encoding/uuencode.ts';
+import type { UuencodedFile } from '../encoding/uuencode.ts';
 import type { Defects } from '../parsed-email.ts';
-import { stripEnriched } from '../text/enriched.ts';
-import { unflow } from '../text/flowed.ts';
 import { containsWordsOf } from '../text/same-words.ts';
 import { stripTags } from '../text/strip-tags.ts';
-import type { Part } from './part.ts';
-import { isMultipart } from './part-tree.ts';
+import { isMultipart, type Part } from './part.ts';
+import { isBinary, type Kind, readText } from './part-text.ts';
 
 /**
  * A longer text is kept as a file: decoding and cleaning a very long string can exceed the memory of an instance.
  */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
-
-const CR = 0x0d;
-const LF = 0x0a;
-
-type Kind = 'text' | 'html';
 
 export interface TextPart {
   readonly part: Part;
@@ -155,7 +145,7 @@ class TextReader {
 
   textOfFile(part: Part, content: Buffer): string | null {
     const kind = bodyKind(part, true);
-    return kind === null || isBinary(content, part) ? null : this.#textOf(part, content, kind, new Set());
+    return kind === null || isBinary(content, part) ? null : readText(part, content, kind, new Set()).text;
   }
 
   #readLeaf(part: Part, includesFiles: boolean): Segment[] {
@@ -169,28 +159,12 @@ class TextReader {
         return [];
       }
       const defects: Defects = new Set();
-      read = { text: { part, kind, text: this.#textOf(part, content, kind, defects) }, defects };
+      const { text, uuencoded } = readText(part, content, kind, defects);
+      if (uuencoded.length > 0) this.uuencoded.set(part, uuencoded);
+      read = { text: { part, kind, text }, defects };
       this.#read.set(part, read);
     }
     return [{ texts: kind === 'text' ? [read.text] : [], htmls: kind === 'html' ? [read.text] : [] }];
-  }
-
-  #textOf(part: Part, content: Buffer, kind: Kind, defects: Defects): string {
-    const charset = part.header.charset ?? (kind === 'html' ? charsetOfHtml(content) : null);
-    if (isUtf16(part, content))
-      return cleanText(
-        decodeText(content, utf16ByZeros(content) ?? charset, defects, part.fields.guess),
-        defects,
-      ).replaceAll(/\r{0,2}\n|\r/g, '\n');
-    let bytes = withoutNulAndCr(content, defects);
-    if (kind === 'text') {
-      const extracted = extractUuencoded(bytes, defects);
-      if (extracted.files.length > 0) this.uuencoded.set(part, extracted.files);
-      bytes = extracted.text;
-      if (part.header.flowed !== 'no') bytes = unflow(bytes, part.header.flowed === 'delsp');
-    }
-    const text = cleanText(decodeText(bytes, charset, defects, part.fields.guess), defects);
-    return /^text\/(?:enriched|richtext)$/.test(part.type) ? stripEnriched(text) : text;
   }
 }
 
@@ -240,58 +214,4 @@ export function bodyKind(part: Part, includesFiles: boolean): Kind | null {
   if (part.type === 'text/plain' || isMultipart(part)) return 'text';
   const isUnknownText = part.type.startsWith('text/') && !FILE_TYPES.test(part.type);
   return isUnknownText && includesFiles && part.header.filename === null ? 'text' : null;
-}
-
-/** True for a file that is declared as text. A few control characters, including NUL, do not make text binary. */
-function isBinary(content: Buffer, part: Part): boolean {
-  const head = content.subarray(0, 1024);
-  const start = head.toString('latin1', 0, 32);
-  if (/^\s{0,20}%PDF-/.test(start) || start.startsWith('PK\u0003\u0004')) return true;
-  const controls = countControls(head);
-  return !isUtf16(part, content) && controls >= 8 && controls > head.length / 20;
-}
-
-function isUtf16(part: Part, content: Buffer): boolean {
-  const mark = content.length < 2 ? 0 : content.readUInt16BE(0);
-  return (
-    mark === 0xfffe ||
-    mark === 0xfeff ||
-    /^utf-?(?:16|32)|^unicode|^ucs|^iso-10646/i.test(part.header.charset ?? '') ||
-    utf16ByZeros(content) !== null
-  );
-}
-
-/**
- * Converts line ends to LF and removes NUL. Gateways double CR, and old Macintosh programs write CR alone.
- * Works on bytes, because `replaceAll` on a long string needs several times its memory. Not valid for UTF-16.
- */
-function withoutNulAndCr(content: Buffer, defects: Defects): Buffer {
-  const hasNul = content.includes(0);
-  if (hasNul) defects.add('text_nul_removed');
-  const text = hasNul ? Buffer.from(content.filter((byte) => byte !== 0)) : content;
-  let cr = text.indexOf(CR);
-  if (cr < 0) return text;
-  const kept = Buffer.allocUnsafe(text.length);
-  let length = 0;
-  let from = 0;
-  for (; cr >= 0; cr = text[from] === CR ? from : text.indexOf(CR, from)) {
-    if (cr > from) length += text.copy(kept, length, from, cr);
-    from = cr + 1;
-    if (isPartOfLineEnd(text, cr)) continue;
-    kept[length] = LF;
-    length += 1;
-  }
-  length += text.copy(kept, length, from);
-  return kept.subarray(0, length);
-}
-
-/** Whether LF follows this CR, directly or after another CR. */
-function isPartOfLineEnd(content: Buffer, at: number): boolean {
-  const next = content[at + 1];
-  return next === LF || (next === CR && content[at + 2] === LF);
-}
-
-function charsetOfHtml(content: Buffer): string | null {
-  const head = content.toString('latin1', 0, 4096);
-  return /<meta[^>]{0,200}?charset\s{0,9}=\s{0,9}["']?([\w-]{1,40})/i.exec(head)?.[1] ?? null;
 }

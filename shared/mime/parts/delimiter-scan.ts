@@ -3,7 +3,7 @@
  * and only when it begins with two hyphens, so a scan is linear at any nesting depth.
  */
 
-import { endOfLine } from '../headers/header-block.ts';
+import { endOfLine, isBlank } from '../headers/header-lines.ts';
 import type { Part } from './part.ts';
 
 /** A multipart whose boundary the scan looks for. */
@@ -94,4 +94,26 @@ export class DelimiterScan {
 
 function isWhite(byte: number | undefined): boolean {
   return byte === 0x20 || byte === 0x09 || byte === CR || byte === LF;
+}
+
+/** Whether a body begins with this boundary, after an optional notice to old email clients, and contains its closing line. */
+export function isFirstText(body: Buffer, boundary: string): boolean {
+  const head = body.toString('latin1', 0, 1024).trimStart();
+  const isFirst = head.startsWith(`--${boundary}`) || /^This is a multi-?part message/i.test(head);
+  return isFirst && body.includes(`--${boundary}--`, 0, 'latin1');
+}
+
+/** Guesses the boundary from the first lines of a body: a line `--x` followed by a `Content-` header. */
+export function guessBoundary(body: Buffer): string | null {
+  // Only the first bytes are searched: the guess is for a damaged header, not for text that quotes an email.
+  const head = body.toString('latin1', 0, 4096);
+  return (
+    /^--([^\s-][^\r\n]{0,200}?|-[^\r\n]{1,200}?)[ \t]*\r?\nContent-[a-z-]+[ \t]*:/im.exec(head)?.[1] ?? null
+  );
+}
+
+/** True when the bytes are this text with white space around it. */
+export function isOnly(bytes: Buffer, text: string): boolean {
+  const end = text.length + 100;
+  return bytes.toString('latin1', 0, end).trim() === text && isBlank(bytes, end, bytes.length);
 }

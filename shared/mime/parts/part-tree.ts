@@ -6,17 +6,12 @@
 
 import { CharsetGuess } from '../encoding/charset-guess.ts';
 import { decodeTransfer, encodingName } from '../encoding/transfer-encoding.ts';
-import {
-  endOfLine,
-  type HeaderBlock,
-  HeaderFields,
-  isBlank,
-  readHeaderBlock,
-} from '../headers/header-block.ts';
+import { type HeaderBlock, HeaderFields, readHeaderBlock } from '../headers/header-block.ts';
+import { endOfLine, isBlank } from '../headers/header-lines.ts';
 import type { ParseBudget } from '../parse-budget.ts';
 import type { Defects } from '../parsed-email.ts';
-import { DelimiterScan, type Level } from './delimiter-scan.ts';
-import type { Part } from './part.ts';
+import { DelimiterScan, guessBoundary, isFirstText, isOnly, type Level } from './delimiter-scan.ts';
+import { isMultipart, joinPath, type Part } from './part.ts';
 import { readPartHeader } from './part-header.ts';
 
 /** Nested multiparts. Email clients stay below ten. */
@@ -32,27 +27,6 @@ export interface TreeOptions {
 /** @throws {ParseBudgetExceeded} */
 export function readPartTree(message: Buffer, options: TreeOptions): Part {
   return new TreeReader(message, options).read();
-}
-
-/** The leaf parts in message order. The parts inside signed data follow the signed part. */
-export function leaves(root: Part): Part[] {
-  const found: Part[] = [];
-  const pending = [root];
-  for (let part = pending.pop(); part !== undefined; part = pending.pop()) {
-    if (part.opened !== null) {
-      found.push(part);
-      pending.push(part.opened);
-    } else if (part.children.length > 0) {
-      pending.push(...part.children.toReversed());
-    } else if (!isMultipart(part) || part.isWhole || !isBlank(part.body, 0, part.body.length)) {
-      found.push(part);
-    }
-  }
-  return found;
-}
-
-export function isMultipart(part: Part): boolean {
-  return part.type.startsWith('multipart/');
 }
 
 class TreeReader {
@@ -275,31 +249,4 @@ class TreeReader {
     parent?.children.push(part);
     return part;
   }
-}
-
-/** `2` and `1`: `2.1`. */
-export function joinPath(around: string, number: number): string {
-  return around === '' ? `${number}` : `${around}.${number}`;
-}
-
-/** Whether a body begins with this boundary, after an optional notice to old email clients, and contains its closing line. */
-function isFirstText(body: Buffer, boundary: string): boolean {
-  const head = body.toString('latin1', 0, 1024).trimStart();
-  const isFirst = head.startsWith(`--${boundary}`) || /^This is a multi-?part message/i.test(head);
-  return isFirst && body.includes(`--${boundary}--`, 0, 'latin1');
-}
-
-/** Guesses the boundary from the first lines of a body: a line `--x` followed by a `Content-` header. */
-function guessBoundary(body: Buffer): string | null {
-  // Only the first bytes are searched: the guess is for a damaged header, not for text that quotes an email.
-  const head = body.toString('latin1', 0, 4096);
-  return (
-    /^--([^\s-][^\r\n]{0,200}?|-[^\r\n]{1,200}?)[ \t]*\r?\nContent-[a-z-]+[ \t]*:/im.exec(head)?.[1] ?? null
-  );
-}
-
-/** True when the bytes are this text with white space around it. */
-function isOnly(bytes: Buffer, text: string): boolean {
-  const end = text.length + 100;
-  return bytes.toString('latin1', 0, end).trim() === text && isBlank(bytes, end, bytes.length);
 }
