@@ -32,6 +32,8 @@ import { type LoopEnd, runSyncLoop, withoutAnswer } from './sync-loop.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
+/** The most of a short invocation that is reserved, so that it can still fetch. */
+const RESERVED_SHARE = 0.25;
 
 export interface IngestRequest extends RunRequest {
   /** When the invocation itself ends. */
@@ -60,7 +62,9 @@ export async function ingestMailbox(app: IngestContext, request: IngestRequest):
     return skipped(app, request, 'not_configured');
   }
   const isManual = request.trigger === 'manual';
-  const deadline = Deadline.after(Math.max(0, request.deadline.remainingMs() - RESERVE_MS), app.clock);
+  const invocationMs = request.deadline.remainingMs();
+  const reserveMs = Math.min(RESERVE_MS, invocationMs * RESERVED_SHARE);
+  const deadline = Deadline.after(invocationMs - reserveMs, app.clock);
   const known = await readKnown(app);
   if (known === null) return skipped(app, request, 'not_configured');
   if (known.mustRecord) await recordCredentials(app.db, app.credentialFingerprint);

@@ -7,7 +7,7 @@ import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-m
 
 /** Runs at the same time. Each waits for Gmail most of its time. */
 const MAX_RUNS = 4;
-/** No run is started with less time, of which it reserves three seconds for its end. */
+/** No run is started with less time, of which it reserves a quarter for its end. */
 const MIN_RUN_MS = 6_000;
 
 /** Opens the context of a mailbox. */

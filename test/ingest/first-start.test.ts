@@ -43,7 +43,7 @@ describe('first start', () => {
     ids.push(system.gmail.deliver(mail('Second')).id);
     system.gmail.faults.clear();
     system.gmail.resetCounters();
-    await system.instance().ingest({ budgetMs: 4_600 });
+    await system.instance().ingest({ budgetMs: 2_100 });
     expect(system.gmail.callLog.countByMethod['messages.list']).toBe(1);
     expect(Object.keys(await ledger(system)).sort()).toEqual(ids.sort());
   });
@@ -59,7 +59,7 @@ describe('first start', () => {
       skip: 1,
       times: 1,
     });
-    await system.ingest({ budgetMs: 4_600 });
+    await system.ingest({ budgetMs: 2_100 });
     expect(Object.keys(await ledger(system)).sort()).toEqual(ids.sort());
     expect(system.gmail.callLog.countByMethod['messages.list']).toBe(4);
   });

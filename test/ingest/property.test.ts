@@ -167,7 +167,7 @@ class Scenario {
 
   async #run(): Promise<void> {
     const instance = this.#instances[this.#below(this.#instances.length)];
-    const budgetMs = this.#below(4) === 0 ? 3_000 + this.#below(2_500) : 60_000;
+    const budgetMs = this.#below(4) === 0 ? this.#below(3_300) : 60_000;
     await instance?.ingest({ budgetMs }).catch(() => undefined);
     if (this.#isListed) return;
     // The ledger now holds all messages that were there.
