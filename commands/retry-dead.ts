@@ -61,6 +61,11 @@ await runCommand(USAGE, async () => {
     if (dead.length === 0) return await explainNone(app, mailbox, selection);
     list(mailbox, dead);
     const gmailMessageIds = dead.map((one) => one.gmailMessageId);
+    const others = (flags.id ?? []).filter((id) => !gmailMessageIds.includes(id));
+    if (others.length > 0) {
+      say('\nNo dead message matches:');
+      await explainIds(app, mailbox, others);
+    }
     if (flags['give-up']) {
       const count = await giveUpDeadLetters(app.db, mailbox.id, { gmailMessageIds });
       return say(`\nGave up ${counted(count, 'message')}. --apply can still requeue them.`);
@@ -122,7 +127,7 @@ function formatMessage({
   return `${gmailMessageId}  ${counted(attemptCount, 'attempt')}${state}${errorDetail === null ? '' : `  ${quoted(errorDetail)}`}`;
 }
 
-/** Prints the state of the selected messages, none of which is dead. Exit code 1 if the operator selected any. */
+/** None of the messages is dead. Exit code 1 if the operator selected any. */
 async function explainNone(
   app: IngestContext,
   mailbox: Mailbox,
@@ -131,9 +136,13 @@ async function explainNone(
   const { gmailMessageIds: ids, errorCodes } = selection;
   if (ids === undefined && errorCodes === undefined)
     return say(`No message of ${mailbox.emailAddress} is dead.`);
-  process.exitCode = 1;
   say(`No dead message of ${mailbox.emailAddress} matches.`);
-  if (ids === undefined) return;
+  await explainIds(app, mailbox, ids ?? []);
+}
+
+/** Prints the state of messages that the operator selected and that are left out. Exit code 1. */
+async function explainIds(app: IngestContext, mailbox: Mailbox, ids: readonly string[]): Promise<void> {
+  process.exitCode = 1;
   const states = await readLedgerStates(app.db, mailbox.id, ids);
   for (const id of ids) {
     const known = states.get(id);

@@ -204,6 +204,8 @@ describe('backfill --since and --until', () => {
       [{ since: '2026-02-30' }, '--since 2026-02-30 is not a date in the calendar.'],
       [{ until: '2026-13-01' }, '--until 2026-13-01 is not a date in the calendar.'],
       [{ since: '0000-00-00' }, '--since 0000-00-00 is not a date in the calendar.'],
+      [{ since: '1900-01-01' }, '--since "1900-01-01" is invalid: expected a date from 1971-01-01 on.'],
+      [{ until: '1970-12-31' }, '--until "1970-12-31" is invalid: expected a date from 1971-01-01 on.'],
       [{ since: '2026/01/01' }, '--since "2026/01/01" is invalid: expected a date such as 2026-01-31.'],
       [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date such as 2026-01-31.'],
       [{ since: '2026-01-02', until: '2026-01-01' }, '--since 2026-01-02 is later than --until 2026-01-01.'],

@@ -97,6 +97,20 @@ describe('npm run retry-dead', () => {
     expect(output).toContain('18c0ffee00000000  not in the ledger');
   });
 
+  it('requeues those of the given ids that are dead, prints the state of the others, and exits with 1', async () => {
+    await run(['--id', ids[0] ?? '', '--apply', '--now']);
+    const { code, output } = await run([
+      '--apply',
+      ...['18c0ffee00000000', ids[0] ?? '', ids[1] ?? ''].flatMap((id) => ['--id', id]),
+    ]);
+    expect(await states()).toEqual(['stored', 'pending', 'dead']);
+    expect(output).toContain('Requeued 1 message.');
+    expect(output).toContain(
+      `No dead message matches:\n  18c0ffee00000000  not in the ledger\n  ${ids[0]}  stored\n`,
+    );
+    expect(code).toBe(1);
+  });
+
   it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {
     const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
     expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
