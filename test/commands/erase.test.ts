@@ -273,7 +273,10 @@ describe('npm run erase', () => {
     [[], 'Give one of --sender, --email and --mailbox.'],
     [['--sender', 'a@example.com', '--email', '1'], 'Give one of --sender, --email and --mailbox.'],
     [['--sender', 'alice'], '--sender "alice" is invalid: expected an email address.'],
-    [['--sender', '<alice@example.com>'], '--sender "<alice@example.com>" is invalid: expected an email address.'],
+    [
+      ['--sender', '<alice@example.com>'],
+      '--sender "<alice@example.com>" is invalid: expected an email address.',
+    ],
     [['--email', '0'], '--email "0" is invalid: expected a whole number from 1'],
     [['--email', '1', '--mentions'], '--mentions needs --sender.'],
     [
