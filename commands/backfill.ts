@@ -159,7 +159,7 @@ async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): 
   if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
   const { deadCount } = await sayOutcome(app, on, true);
   if (progress.waitingCount > 0)
-    say(`  ${counted(progress.waitingCount, 'message')} failed; the poll retries automatically.`);
+    say(`  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app)}`);
   if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
 }
 

@@ -139,9 +139,10 @@ describe('npm run backfill', () => {
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
     const { code, output } = await run(ALL);
     expect(code).toBe(1);
-    expect(output).toContain('1 message failed; the poll retries automatically.');
+    expect(output).toContain('1 message failed. The monitor is stopped; after POST start, the poll continues');
     expect(await ledger(system)).toMatchObject({ [id]: 'pending' });
-    await run(ALL);
+    await system.turnOn();
+    expect((await run(ALL)).output).toContain('1 message failed. The poll continues it automatically.');
     expect(await system.rows("select attempt_count from email_ledger where state = 'pending'")).toEqual([
       { attempt_count: 1 },
     ]);
