@@ -21,6 +21,7 @@ import { chooseMailbox } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
+import { pauseText } from './support/paused-mailbox.ts';
 import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
@@ -73,7 +74,7 @@ await runCommand(USAGE, async () => {
     if (!flags.apply) return say('\nNothing was changed. --apply requeues them, --give-up gives them up.');
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
     say(
-      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
+      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app, mailbox)}`.trim(),
     );
     if (!flags.now) return;
     const own = await contexts.ofMailbox(mailbox.id, app.log);
@@ -151,7 +152,9 @@ async function explainIds(app: IngestContext, mailbox: Mailbox, ids: readonly st
   }
 }
 
-async function nextFetchText({ db, config }: IngestContext): Promise<string> {
+async function nextFetchText({ db, config }: IngestContext, mailbox: Mailbox): Promise<string> {
+  const paused = await pauseText(db, mailbox);
+  if (paused !== null) return `${paused} fetches them.`;
   return (await readMonitorStatus(db)).isRunning
     ? `The next poll fetches them, in about ${config.pollIntervalSeconds} seconds.`
     : 'The monitor is stopped: after POST start, the poll fetches them; POST poll-now fetches them at once.';
@@ -181,5 +184,5 @@ async function fetchNow(
   process.exitCode = 1;
   const busy =
     report.outcome === 'busy' ? 'Another instance is processing the mailbox and fetches them. ' : '';
-  say(`${busy}${await nextFetchText(app)}`);
+  say(`${busy}${await nextFetchText(app, on.mailbox)}`);
 }

@@ -4,6 +4,7 @@ import { planBackfill } from '../../commands/backfill/backfills.ts';
 import { BackfillSummary } from '../../commands/backfill/format-backfill.ts';
 import { assertQuery, type BackfillRun, runUntilDone } from '../../commands/backfill/run-backfill.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
+import { setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
@@ -97,6 +98,11 @@ describe('npm run backfill', () => {
     const second = await run([...ALL, '--plan-only']);
     expect(second.output).toContain(', continued)');
     expect(second.output).toContain('The poll continues it automatically.');
+    await setPaused(system.db, 'orders@example.com', true);
+    expect((await run([...ALL, '--plan-only'])).output).toContain(
+      'Planned. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll continues it',
+    );
+    await setPaused(system.db, 'orders@example.com', false);
     expect(await storedIds(system)).toEqual([]);
     await system.ingest({ trigger: 'schedule' });
     expect(await storedIds(system)).toEqual(ids);
@@ -139,7 +145,9 @@ describe('npm run backfill', () => {
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
     const { code, output } = await run(ALL);
     expect(code).toBe(1);
-    expect(output).toContain('1 message failed. The monitor is stopped; after POST start, the poll continues');
+    expect(output).toContain(
+      '1 message failed. The monitor is stopped; after POST start, the poll continues',
+    );
     expect(await ledger(system)).toMatchObject({ [id]: 'pending' });
     await system.turnOn();
     expect((await run(ALL)).output).toContain('1 message failed. The poll continues it automatically.');

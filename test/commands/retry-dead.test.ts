@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
@@ -109,6 +110,14 @@ describe('npm run retry-dead', () => {
       `No dead message matches:\n  18c0ffee00000000  not in the ledger\n  ${ids[0]}  stored\n`,
     );
     expect(code).toBe(1);
+  });
+
+  it('says that a paused mailbox has to be resumed', async () => {
+    await system.turnOn();
+    await setPaused(system.db, 'orders@example.com', true);
+    expect((await run(['--apply'])).output).toContain(
+      'Requeued 3 messages. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll fetches',
+    );
   });
 
   it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {
