@@ -16,6 +16,7 @@ import { assertQuery, type BackfillRun, isDone, runUntilDone } from './backfill/
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
+import { pauseText } from './support/paused-mailbox.ts';
 import { Progress } from './support/progress.ts';
 import { counted, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
@@ -58,8 +59,8 @@ await runCommand(USAGE, async () => {
       process.exitCode = 130;
       return;
     }
-    if (flags['plan-only']) return say(`Planned. ${await continuationText(app)}`);
-    await work(app, { jobId, budgetMs, signal });
+    if (flags['plan-only']) return say(`Planned. ${await continuationText(app, mailbox)}`);
+    await work(app, { mailbox, jobId, budgetMs, signal });
   });
 });
 
@@ -109,6 +110,7 @@ function maxPerMinute({ config }: IngestContext): number {
 }
 
 interface Work {
+  readonly mailbox: Mailbox;
   readonly jobId: number;
   readonly budgetMs: number;
   readonly signal: AbortSignal;
@@ -150,7 +152,7 @@ function waitReason({ report: { error, outcome } }: BackfillRun): string {
 
 async function stop(app: IngestContext, on: Work): Promise<void> {
   await sayOutcome(app, on, false);
-  say(`Stopped; nothing is lost. ${await continuationText(app)} Or run the same command again.`);
+  say(`Stopped; nothing is lost. ${await continuationText(app, on.mailbox)} Or run the same command again.`);
   process.exitCode = 130;
 }
 
@@ -159,7 +161,7 @@ async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): 
   if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
   const { deadCount } = await sayOutcome(app, on, true);
   if (progress.waitingCount > 0)
-    say(`  ${counted(progress.waitingCount, 'message')} failed; the poll retries automatically.`);
+    say(`  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox)}`);
   if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
 }
 
@@ -188,7 +190,9 @@ function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> }
   };
 }
 
-async function continuationText({ db }: IngestContext): Promise<string> {
+async function continuationText({ db }: IngestContext, mailbox: Mailbox): Promise<string> {
+  const paused = await pauseText(db, mailbox);
+  if (paused !== null) return `${paused} continues it automatically.`;
   return (await readMonitorStatus(db)).isRunning
     ? 'The poll continues it automatically.'
     : 'The monitor is stopped; after POST start, the poll continues it automatically.';

@@ -40,7 +40,7 @@ ${ON_A_DEPLOYMENT}`;
 
 const MIN_KEY_CHARACTERS = 32;
 const MAX_ID = 2_147_483_647;
-const ADDRESS = /^[^\s@]+@[^\s@]+$/;
+const ADDRESS = /^[^\s@<>]+@[^\s@<>]+$/;
 
 const NO_SENDER =
   'select id, received_at, sender, subject, defects from incoming_emails where sender_address is null order by id';

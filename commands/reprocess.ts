@@ -68,6 +68,13 @@ await runCommand(USAGE, async () => {
     );
     say(summary.format(mode));
     if (summary.failures.length > 0) process.exitCode = 1;
+    const missingCount = new Set(selection.ids?.filter((id) => id > selection.afterId)).size - total;
+    if (missingCount > 0) {
+      process.exitCode = 1;
+      say(
+        `${missingCount} of the ids ${missingCount === 1 ? 'has' : 'have'} no email, or one that does not match the other options.`,
+      );
+    }
     if (stoppedAt !== null) {
       say(
         `Stopped after email ${stoppedAt}. ${mode.applies ? 'Rebuilt emails stay rebuilt. ' : ''}` +

@@ -21,6 +21,7 @@ import { chooseMailbox } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
+import { pauseText } from './support/paused-mailbox.ts';
 import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
@@ -61,6 +62,11 @@ await runCommand(USAGE, async () => {
     if (dead.length === 0) return await explainNone(app, mailbox, selection);
     list(mailbox, dead);
     const gmailMessageIds = dead.map((one) => one.gmailMessageId);
+    const others = (flags.id ?? []).filter((id) => !gmailMessageIds.includes(id));
+    if (others.length > 0) {
+      say('\nNo dead message matches:');
+      await explainIds(app, mailbox, others);
+    }
     if (flags['give-up']) {
       const count = await giveUpDeadLetters(app.db, mailbox.id, { gmailMessageIds });
       return say(`\nGave up ${counted(count, 'message')}. --apply can still requeue them.`);
@@ -68,7 +74,7 @@ await runCommand(USAGE, async () => {
     if (!flags.apply) return say('\nNothing was changed. --apply requeues them, --give-up gives them up.');
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
     say(
-      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app)}`.trim(),
+      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app, mailbox)}`.trim(),
     );
     if (!flags.now) return;
     const own = await contexts.ofMailbox(mailbox.id, app.log);
@@ -122,7 +128,7 @@ function formatMessage({
   return `${gmailMessageId}  ${counted(attemptCount, 'attempt')}${state}${errorDetail === null ? '' : `  ${quoted(errorDetail)}`}`;
 }
 
-/** Prints the state of the selected messages, none of which is dead. Exit code 1 if the operator selected any. */
+/** None of the messages is dead. Exit code 1 if the operator selected any. */
 async function explainNone(
   app: IngestContext,
   mailbox: Mailbox,
@@ -131,9 +137,13 @@ async function explainNone(
   const { gmailMessageIds: ids, errorCodes } = selection;
   if (ids === undefined && errorCodes === undefined)
     return say(`No message of ${mailbox.emailAddress} is dead.`);
-  process.exitCode = 1;
   say(`No dead message of ${mailbox.emailAddress} matches.`);
-  if (ids === undefined) return;
+  await explainIds(app, mailbox, ids ?? []);
+}
+
+/** Prints the state of messages that the operator selected and that are left out. Exit code 1. */
+async function explainIds(app: IngestContext, mailbox: Mailbox, ids: readonly string[]): Promise<void> {
+  process.exitCode = 1;
   const states = await readLedgerStates(app.db, mailbox.id, ids);
   for (const id of ids) {
     const known = states.get(id);
@@ -142,7 +152,9 @@ async function explainNone(
   }
 }
 
-async function nextFetchText({ db, config }: IngestContext): Promise<string> {
+async function nextFetchText({ db, config }: IngestContext, mailbox: Mailbox): Promise<string> {
+  const paused = await pauseText(db, mailbox);
+  if (paused !== null) return `${paused} fetches them.`;
   return (await readMonitorStatus(db)).isRunning
     ? `The next poll fetches them, in about ${config.pollIntervalSeconds} seconds.`
     : 'The monitor is stopped: after POST start, the poll fetches them; POST poll-now fetches them at once.';
@@ -172,5 +184,5 @@ async function fetchNow(
   process.exitCode = 1;
   const busy =
     report.outcome === 'busy' ? 'Another instance is processing the mailbox and fetches them. ' : '';
-  say(`${busy}${await nextFetchText(app)}`);
+  say(`${busy}${await nextFetchText(app, on.mailbox)}`);
 }

@@ -53,7 +53,7 @@ export const ERRORS = {
     'never',
     500,
     'ERROR',
-    'Restore the row of the email in `email_raw` from a backup. What was parsed before is unchanged.',
+    'Restore the row of the email in `email_raw`, or its object in the bucket, from a backup. What was parsed before is unchanged.',
   ),
   cross_site: entry(
     'Cross-site request rejected',
@@ -553,8 +553,8 @@ export const ERRORS = {
     'never',
     500,
     'ERROR',
-    'Run `npm run storage -- verify`, which lists all missing and damaged objects. Copy them into the bucket from a backup. An ' +
-      'attachment can also be parsed again from the raw bytes of its email.',
+    'Run `npm run storage -- verify`, which lists all missing and damaged objects. Copy them into the bucket from a backup. A ' +
+      'missing attachment is also uploaded again by `npm run reprocess -- --id EMAIL --apply`. Delete a damaged object first.',
   ),
   bucket_not_set: entry(
     'The bytes are in a bucket, but no bucket is set',

@@ -44,6 +44,8 @@ function localDate(name: string, text: string): Date {
   // Date turns the 31st of June into the 1st of July.
   if (date.getFullYear() !== year || date.getMonth() !== month - 1 || date.getDate() !== day)
     throw new UsageError(`${name} ${text} is not a date in the calendar.`);
+  // Gmail's search reads no negative epoch seconds, and would find nothing.
+  if (year < 1971) throw invalidArgument(name, text, 'a date from 1971-01-01 on');
   return date;
 }
 

@@ -73,8 +73,10 @@ function instantOf(option: string, text: string): { readonly from: Date; readonl
   const isDay = /^\d{4}-\d{2}-\d{2}$/.test(text);
   const isTime = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.\d{1,3})?)?(Z|[+-]\d{2}:\d{2})$/.test(text);
   // Date turns the 31st of June into the 1st of July.
-  const isReal = !Number.isNaN(from.getTime()) && (!isDay || from.toISOString().startsWith(text));
-  if (!(isDay || isTime) || !isReal)
+  const day = text.slice(0, 10);
+  const isReal =
+    (isDay || isTime) && !Number.isNaN(from.getTime()) && new Date(day).toISOString().startsWith(day);
+  if (!isReal)
     throw invalidArgument(option, text, 'a date (2026-11-02, in UTC) or a time (2026-11-02T08:00:00Z)');
   return { from, before: isDay ? new Date(from.getTime() + DAY_MS) : from };
 }

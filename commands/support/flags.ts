@@ -85,5 +85,5 @@ function parseErrorText(error: unknown): string {
   if (code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return `${firstLine.split('. ')[0]}.`;
   if (code === 'ERR_PARSE_ARGS_UNEXPECTED_POSITIONAL')
     return `${firstLine.split('. ')[0]}: the command takes options only. With npm, write \`--\` before the options.`;
-  return firstLine;
+  return message.replaceAll('\n', ' ');
 }

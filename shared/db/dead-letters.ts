@@ -67,12 +67,17 @@ set state = 'pending',
     given_up_at = null
 where mailbox_id = $1::integer
   and state = 'dead'
+  and (given_up_at is null or $2::text[] is not null or $3::text[] is not null)
   and ($2::text[] is null or gmail_message_id = any ($2::text[]))
   and ($3::text[] is null or error_code = any ($3::text[]))`,
   {},
 );
 
-/** Makes the selected dead letters pending and resets their attempts. May run twice. @returns how many */
+/**
+ * Makes the selected dead letters pending and resets their attempts; without a selection, none that was given up. May run twice.
+ *
+ * @returns how many
+ */
 export async function requeueDeadLetters(
   db: Queryable,
   mailboxId: number,

@@ -75,7 +75,7 @@ const LOCK = statement(`${COMPARE}\nfor update`, COMPARED);
 const FILES = statement(
   `
 select id, part_path, parent_part_path as parent_path, filename, content_type, detected_content_type as detected_type,
-       content_id, is_inline, file_size_bytes as size_bytes, sha256
+       content_id, is_inline, file_size_bytes as size_bytes, sha256, bucket_object
 from email_attachments
 where email_id = $1::integer
 order by id`,
@@ -90,6 +90,7 @@ order by id`,
     is_inline: 'boolean',
     size_bytes: 'integer',
     sha256: 'text',
+    bucket_object: 'text?',
   },
 );
 

@@ -85,7 +85,8 @@ const KEEP_MS = 5 * 60_000;
 
 /**
  * Replaces what the parser returned for the same bytes. The identity and the raw bytes stay. An attachment whose part, name
- * and bytes are unchanged keeps its row and id, because later phases refer to it. New large files go to the bucket. May run twice.
+ * and bytes are unchanged keeps its row and id, because later phases refer to it. Large files that are new, or whose object is
+ * missing, go to the bucket. May run twice.
  *
  * @param options.resetsProcessed true: an email that differs becomes unprocessed, so that it is processed again
  * @returns the comparison with what was stored before. `in_use` when a worker has claimed the email; null when the email is
@@ -137,9 +138,15 @@ async function keepNewFiles(
 ): Promise<KeptObjects> {
   if (largeBytes === null || !attachments.some(({ sizeBytes }) => largeBytes.isLarge(sizeBytes)))
     return NOTHING_KEPT;
-  const known = new Set((await readFiles(db, emailId)).map(fileKey));
-  const added = attachments.filter((one) => !known.has(fileKey(one)));
-  return await largeBytes.keep(db, largeObjectsOf(largeBytes, added, null), Deadline.after(KEEP_MS));
+  const objectByFile = new Map((await readFiles(db, emailId)).map((one) => [fileKey(one), one.bucketObject]));
+  const absent: ParsedAttachment[] = [];
+  for (const one of attachments) {
+    // Undefined: the file is new. Null: its bytes are in the database.
+    const object = objectByFile.get(fileKey(one));
+    if (object === undefined || (object !== null && (await largeBytes.bucket.stat(object)) === null))
+      absent.push(one);
+  }
+  return await largeBytes.keep(db, largeObjectsOf(largeBytes, absent, null), Deadline.after(KEEP_MS));
 }
 
 async function replaceAttachments(

@@ -4,6 +4,7 @@ import { planBackfill } from '../../commands/backfill/backfills.ts';
 import { BackfillSummary } from '../../commands/backfill/format-backfill.ts';
 import { assertQuery, type BackfillRun, runUntilDone } from '../../commands/backfill/run-backfill.ts';
 import { createIngestContext } from '../../shared/ingest/ingest-context.ts';
+import { setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { runToEnd, startCommand } from '../helpers/command-process.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
@@ -97,6 +98,11 @@ describe('npm run backfill', () => {
     const second = await run([...ALL, '--plan-only']);
     expect(second.output).toContain(', continued)');
     expect(second.output).toContain('The poll continues it automatically.');
+    await setPaused(system.db, 'orders@example.com', true);
+    expect((await run([...ALL, '--plan-only'])).output).toContain(
+      'Planned. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll continues it',
+    );
+    await setPaused(system.db, 'orders@example.com', false);
     expect(await storedIds(system)).toEqual([]);
     await system.ingest({ trigger: 'schedule' });
     expect(await storedIds(system)).toEqual(ids);
@@ -139,9 +145,12 @@ describe('npm run backfill', () => {
     system.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
     const { code, output } = await run(ALL);
     expect(code).toBe(1);
-    expect(output).toContain('1 message failed; the poll retries automatically.');
+    expect(output).toContain(
+      '1 message failed. The monitor is stopped; after POST start, the poll continues',
+    );
     expect(await ledger(system)).toMatchObject({ [id]: 'pending' });
-    await run(ALL);
+    await system.turnOn();
+    expect((await run(ALL)).output).toContain('1 message failed. The poll continues it automatically.');
     expect(await system.rows("select attempt_count from email_ledger where state = 'pending'")).toEqual([
       { attempt_count: 1 },
     ]);
@@ -204,6 +213,8 @@ describe('backfill --since and --until', () => {
       [{ since: '2026-02-30' }, '--since 2026-02-30 is not a date in the calendar.'],
       [{ until: '2026-13-01' }, '--until 2026-13-01 is not a date in the calendar.'],
       [{ since: '0000-00-00' }, '--since 0000-00-00 is not a date in the calendar.'],
+      [{ since: '1900-01-01' }, '--since "1900-01-01" is invalid: expected a date from 1971-01-01 on.'],
+      [{ until: '1970-12-31' }, '--until "1970-12-31" is invalid: expected a date from 1971-01-01 on.'],
       [{ since: '2026/01/01' }, '--since "2026/01/01" is invalid: expected a date such as 2026-01-31.'],
       [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date such as 2026-01-31.'],
       [{ since: '2026-01-02', until: '2026-01-01' }, '--since 2026-01-02 is later than --until 2026-01-01.'],

@@ -163,6 +163,22 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids);
   });
 
+  it.each(['joann@example.com', 'jo.ann@example.com', 'ann@example.com2', 'ann@example.com-example.org'])(
+    'leaves the emails that mention %s, which only contains the address, when it erases mentions',
+    async (longer) => {
+      const other = await storeFrom(`Joann <${longer}>`, 'orders@example.net');
+      const others = [other, await storeFrom('Bob <bob@example.com>', `Joann <${longer}>`)];
+      const own = await storeFrom('Bob <bob@example.com>', 'Ann <ann@example.com>', [
+        'Subject: ',
+        'Subject: ご連絡はann@example.comまで ',
+      ]);
+      expect(own).toBeGreaterThan(0);
+      const { output } = await erase(['--sender', 'ann@example.com', '--mentions', '--apply']);
+      expect(output).toContain('Erased 1 email.');
+      expect(await remaining()).toEqual([...ids, ...others]);
+    },
+  );
+
   it('keeps id, hash and time in the ledger, where the message stays stored', async () => {
     const hashes = await db.query<{ sha256: string }>('select sha256 from email_raw where email_id = $1', [
       ids[0],
@@ -257,6 +273,10 @@ describe('npm run erase', () => {
     [[], 'Give one of --sender, --email and --mailbox.'],
     [['--sender', 'a@example.com', '--email', '1'], 'Give one of --sender, --email and --mailbox.'],
     [['--sender', 'alice'], '--sender "alice" is invalid: expected an email address.'],
+    [
+      ['--sender', '<alice@example.com>'],
+      '--sender "<alice@example.com>" is invalid: expected an email address.',
+    ],
     [['--email', '0'], '--email "0" is invalid: expected a whole number from 1'],
     [['--email', '1', '--mentions'], '--mentions needs --sender.'],
     [

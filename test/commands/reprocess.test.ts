@@ -96,6 +96,12 @@ describe('npm run reprocess', () => {
       code: 1,
       output: expect.stringContaining('no email 4711'),
     });
+    expect(await run('--id', '2', '--id', '4711', '--id', '4712')).toMatchObject({
+      code: 1,
+      output: expect.stringMatching(/^1 email to parse again.*\n2 of the ids have no email, or/s),
+    });
+    // The first one was done before a Ctrl-C.
+    expect((await run('--id', '1', '--id', '2', '--after', '1')).code).toBe(0);
     expect(await run('--id', 'x')).toMatchObject({
       code: 1,
       output: expect.stringContaining('--id "x" is invalid'),
@@ -230,7 +236,9 @@ describe('npm run reprocess', () => {
   it('rejects invalid options without a stack trace', async () => {
     for (const [flags, text] of [
       [{ since: '2026-02-30' }, '--since "2026-02-30" is invalid: expected a date'],
+      [{ since: '2026-02-30T08:00:00Z' }, '--since "2026-02-30T08:00:00Z" is invalid: expected a date'],
       [{ until: 'yesterday' }, '--until "yesterday" is invalid: expected a date'],
+      [{ since: 'Nov 2 2026 08:00' }, '--since "Nov 2 2026 08:00" is invalid: expected a date'],
       [{ since: '2026-11-02T08:00' }, '--since "2026-11-02T08:00" is invalid: expected a date'],
       [{ since: '2026-11-03', until: '2026-11-02' }, '--since is later than --until'],
       [{ defect: "'; drop table" }, '--defect "\'; drop table" is invalid'],

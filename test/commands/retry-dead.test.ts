@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { setPaused } from '../../shared/mailboxes/mailbox-changes.ts';
 import { runToEnd } from '../helpers/command-process.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { order } from '../helpers/test-emails.ts';
@@ -95,6 +96,28 @@ describe('npm run retry-dead', () => {
     expect(code).toBe(1);
     expect(output).toContain(`${ids[0]}  stored`);
     expect(output).toContain('18c0ffee00000000  not in the ledger');
+  });
+
+  it('requeues those of the given ids that are dead, prints the state of the others, and exits with 1', async () => {
+    await run(['--id', ids[0] ?? '', '--apply', '--now']);
+    const { code, output } = await run([
+      '--apply',
+      ...['18c0ffee00000000', ids[0] ?? '', ids[1] ?? ''].flatMap((id) => ['--id', id]),
+    ]);
+    expect(await states()).toEqual(['stored', 'pending', 'dead']);
+    expect(output).toContain('Requeued 1 message.');
+    expect(output).toContain(
+      `No dead message matches:\n  18c0ffee00000000  not in the ledger\n  ${ids[0]}  stored\n`,
+    );
+    expect(code).toBe(1);
+  });
+
+  it('says that a paused mailbox has to be resumed', async () => {
+    await system.turnOn();
+    await setPaused(system.db, 'orders@example.com', true);
+    expect((await run(['--apply'])).output).toContain(
+      'Requeued 3 messages. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll fetches',
+    );
   });
 
   it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {

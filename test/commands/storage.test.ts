@@ -136,6 +136,22 @@ describe('npm run storage', () => {
     expect(back.output).toMatch(/missing in the object/);
   });
 
+  it('verify finds every object again after reprocess has read the email of a missing one', async () => {
+    await storage('move', '--to', 'bucket');
+    const [missing = ''] = OBJECTS;
+    bucket.storage.delete(BUCKET, missing);
+    const [row] = await system.rows<{ email_id: number }>(
+      'select email_id from email_attachments where bucket_object = $1',
+      [missing],
+    );
+    const args = ['--id', String(row?.email_id), '--apply'];
+    const { code } = await runToEnd('reprocess', args, { DATABASE_URL: system.db.url, ...bucket.env });
+    expect([code, (await storage('verify')).output]).toEqual([
+      0,
+      expect.stringContaining('Verified 6 objects: 6 correct'),
+    ]);
+  });
+
   it('collect deletes no object of another database', async () => {
     for (const name of ['files/a', 'files/b'])
       bucket.storage.put(BUCKET, name, { bytes: Buffer.from('x'), contentType: 'text/plain' });

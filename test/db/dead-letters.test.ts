@@ -108,10 +108,11 @@ describe('requeueDeadLetters', () => {
     expect(await claimSuspect(db, lease, PRIORITY.live)).toMatchObject([{ gmailMessageId: 'killer' }]);
   });
 
-  test('requeueing clears given_up_at', async () => {
+  test('requeueing by id clears given_up_at, and requeueing all leaves what was given up', async () => {
     const lease = await mailboxWithDead();
     await giveUpDeadLetters(db, lease.mailboxId);
-    await requeueDeadLetters(db, lease.mailboxId);
+    expect(await requeueDeadLetters(db, lease.mailboxId)).toBe(0);
+    await requeueDeadLetters(db, lease.mailboxId, { gmailMessageIds: ['first'] });
     expect((await ledgerRow(db, lease, 'first')).given_up_at).toBeNull();
   });
 });

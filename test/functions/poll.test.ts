@@ -191,7 +191,7 @@ describe('poll-now', () => {
     },
   );
 
-  it('poll-now?retry=dead requeues the dead messages', async () => {
+  it('poll-now?retry=dead requeues the dead messages, and none that was given up', async () => {
     const { id } = system.gmail.deliver(MAIL);
     system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
     await system.call('pollNow');
@@ -201,8 +201,18 @@ describe('poll-now', () => {
     expect((await system.call('status')).json.advice).toContainEqual(
       expect.stringMatching(/^1 messages? of orders@example\.com .*poll-now\?retry=dead/),
     );
+    await system.db.query(
+      `insert into email_ledger (mailbox_id, gmail_message_id, state, source, given_up_at)
+       select mailbox_id, '18c0ffee00000000', 'dead', 'history', now()
+       from email_ledger`,
+    );
     const retried = await system.call('pollNow', { query: { retry: 'dead' } });
     expect(retried.json).toMatchObject({ outcome: 'completed', new_emails: 1, retried: 1 });
+    expect(
+      await system.rows(
+        "select given_up_at is not null as is_given_up from email_ledger where state = 'dead'",
+      ),
+    ).toEqual([{ is_given_up: true }]);
   });
 
   it.each(['reconcile', 'prove'])(

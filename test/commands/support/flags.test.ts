@@ -29,3 +29,8 @@ it('reads what follows -- as words', () => {
     words: ['--sender', 'b'],
   });
 });
+
+it('says how to give a value that begins with a dash, such as the query -in:spam', () => {
+  expect(() => readFlags(OPTIONS, ['--sender', '-in:spam'])).toThrow("use '--sender=-XYZ'");
+  expect(readFlags(OPTIONS, ['--sender=-in:spam']).sender).toBe('-in:spam');
+});
