@@ -40,13 +40,13 @@ const FOREIGN_KEY_VIOLATION = '23503';
 
 /**
  * Whether the text has the address, and not only as a part of a longer one: joann@example.com does not mention ann@example.com.
- * The pattern is slow, so `strpos` finds the candidates.
+ * The pattern is slow, so `strpos` finds the candidates. In a URL an encoded character can precede the address.
  *
  * @param before what ends there belongs to the same address
  */
 function mentions(text: string, before: string): string {
   return `strpos(${text}, lower($2::text)) > 0
-      and ${text} ~ concat('(?<!${before})', regexp_replace(lower($2::text), '(\\W)', '\\\\\\1', 'g'), '(?!-?[a-z0-9])')`;
+      and regexp_replace(${text}, '%[0-9a-f]{2}', ' ', 'g') ~ concat('(?<!${before})', regexp_replace(lower($2::text), '(\\W)', '\\\\\\1', 'g'), '(?!-?[a-z0-9])')`;
 }
 
 const TEXTS = `lower(concat_ws(' ', e.sender, e.recipients, array_to_string(e.delivered_to, ' '), e.subject, e.plain_text, e.body_text,

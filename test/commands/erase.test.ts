@@ -172,9 +172,13 @@ describe('npm run erase', () => {
         'Subject: ',
         'Subject: ご連絡はann@example.comまで ',
       ]);
+      await storeFrom('Bob <bob@example.com>', 'Carl <carl@example.com>', [
+        'Subject: ',
+        'Subject: http://example.org/?to=%3Cann@example.com%3E ',
+      ]);
       expect(own).toBeGreaterThan(0);
       const { output } = await erase(['--sender', 'ann@example.com', '--mentions', '--apply']);
-      expect(output).toContain('Erased 1 email.');
+      expect(output).toContain('Erased 2 emails.');
       expect(await remaining()).toEqual([...ids, ...others]);
     },
   );
