@@ -11,7 +11,7 @@ import {
   saveLabel,
   saveMissingLabel,
 } from '../db/label-setting.ts';
-import { clearLabelError, recordStartError } from '../db/monitor-status.ts';
+import { clearLabelError, recordMonitorError } from '../db/monitor-status.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
@@ -117,8 +117,7 @@ export async function resolveLabelAtStart(
   try {
     const label = await resolveLabel(app, mailboxId, callOutsideRun(app, mailboxId, deadline));
     if (label.kind !== 'missing') return await clearLabelError(app.db);
-    const { code, message: detail } = label.error;
-    await recordStartError(app.db, { code, detail });
+    await recordMonitorError(app.db, label.error, { isRun: false });
     logMissing(app, mailboxId, label.error);
   } catch (thrown) {
     const error = toAppError(thrown);
