@@ -99,7 +99,7 @@ async function* checksOf(
   settings: MailboxSettings | null,
 ): AsyncGenerator<CheckResult> {
   if (settings === null && !(await isFirstMailbox(db, address))) {
-    const remediation = `Run \`npm run mailbox -- add ${address}\`; \`npm run mailbox -- list\` shows all mailboxes.`;
+    const remediation = `Run \`npm run mailbox -- add ${shellWord(address)}\`; \`npm run mailbox -- list\` shows all mailboxes.`;
     return yield fail('mailbox', `${address} was not added`, remediation);
   }
   const facts = (await db.query(FACTS, [address])).rows[0] ?? null;
