@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
-import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+import { secretPath } from '../../shared/mailbox-access.ts';
 import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 import { quoted } from '../support/terminal.ts';
