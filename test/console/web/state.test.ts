@@ -295,6 +295,13 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
         'former@example.com is now orders@example.com',
       ]);
       expect(await page.locator('#advice').innerText()).not.toMatch(/POST|ADDRESS/);
+      const wide = page.viewportSize();
+      await page.setViewportSize({ width: 360, height: 740 });
+      const [first, last] = [await buttons.first().boundingBox(), await buttons.last().boundingBox()];
+      expect(last?.y, 'one below the other, so that no address is broken').toBeGreaterThan(
+        (first?.y ?? 0) + (first?.height ?? 0),
+      );
+      if (wide !== null) await page.setViewportSize(wide);
       await buttons.last().click();
       await page.locator('#result', { hasText: /^Confirmed/ }).waitFor();
       const { rows } = await fixture.db.query('select email_address from mailboxes');
