@@ -94,13 +94,13 @@ export async function recordMonitorError(
   );
 }
 
-/** Removes the error of a missing label. A paused mailbox has no run that would replace it. May run twice. */
-export async function clearLabelError(db: Queryable): Promise<void> {
+/** Removes the errors that a `start` disproves when it identifies the mailbox and resolves its label. May run twice. */
+export async function clearStartErrors(db: Queryable): Promise<void> {
   await db.query(
     `update email_monitor_status
      set last_error_code = null,
          last_error = null
      where id = 1
-       and last_error_code = 'label_missing'`,
+       and last_error_code in ('label_missing', 'account_unconfirmed', 'account_added')`,
   );
 }
