@@ -124,6 +124,8 @@ describe('start', () => {
       },
       advice: [started.json.remediation],
     });
+    // In status, no one has called Cloud Scheduler: the advice itself says what is wrong.
+    expect(status.json.advice[0]).toContain('Cloud Scheduler does not answer');
   });
 
   it('start names the wrong variable when the scheduler job does not exist', async () => {
