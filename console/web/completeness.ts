@@ -56,11 +56,7 @@ function findUnknown(
 }
 
 /** @param isAnyKnown true without a current mailbox: the credentials may belong to one that was checked */
-function sentenceOf(
-  mailbox: MailboxStatusJson | null,
-  unknown: Unknown | null,
-  isAnyKnown: boolean,
-): Text {
+function sentenceOf(mailbox: MailboxStatusJson | null, unknown: Unknown | null, isAnyKnown: boolean): Text {
   const last = mailbox?.reconciliation ?? null;
   if (unknown !== null) {
     const parts: Text = [

@@ -3,7 +3,14 @@ import { describeCompleteness, storedOf } from '../../../console/web/completenes
 import type { Completeness, Text } from '../../../console/web/figure.ts';
 import { formatClock, setServerTime } from '../../../console/web/format-time.ts';
 import type { State } from '../../../shared/schemas/state.ts';
-import { failing, mailbox as mailboxOf, minutesBefore, NOW, overview, reconciliation } from './overview-fixture.ts';
+import {
+  failing,
+  mailbox as mailboxOf,
+  minutesBefore,
+  NOW,
+  overview,
+  reconciliation,
+} from './overview-fixture.ts';
 
 const clock = (minutes: number) => formatClock(minutesBefore(minutes));
 const UNKNOWN_SINCE = minutesBefore(30);

@@ -57,6 +57,16 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(violations).toEqual([]);
   });
 
+  it('the result of a poll names the mailboxes that failed', async () => {
+    const { page } = await fixture.open();
+    const none = { new_emails: 0, discovered: 0, gone: 0, ignored: 0, failed: 0, dead: 0, quota_units: 2 };
+    await page.route('**/poll-now', async (route) => {
+      await route.fulfill({ json: { outcome: 'completed', ...none, mailboxes: 3, failed_mailboxes: 1 } });
+    });
+    await page.locator('#poll-now').click();
+    await page.locator('#result', { hasText: 'Nothing new, 1 of 3 mailboxes failed.' }).waitFor();
+  });
+
   it('the button of the check begins where the texts begin, also without a sentence before it', async () => {
     await addMany();
     const { page } = await fixture.open();
