@@ -408,9 +408,7 @@ function operationObject({ answer, body, failure, parameters = [], summary }: Op
       default: content(
         'An error',
         'application/problem+json',
-        failure === undefined
-          ? reference('Problem')
-          : { anyOf: [reference(failure), reference('Problem')] },
+        failure === undefined ? reference('Problem') : { anyOf: [reference(failure), reference('Problem')] },
       ),
     },
   };

@@ -57,6 +57,17 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(violations).toEqual([]);
   });
 
+  it('the row of a paused mailbox has its error, but does not promise that the call is tried again', async () => {
+    await fixture.db.query(
+      `insert into mailbox_settings (email_address, access, is_paused, failure_count, last_error_code, last_error)
+       values ('paused@example.com', 'delegation', true, 1, 'gmail_unavailable', 'users.getProfile: 503.')`,
+    );
+    const { page } = await fixture.open();
+    const row = page.locator('#mailbox-list li', { hasText: 'paused@example.com' });
+    await row.getByText('users.getProfile: 503.').waitFor();
+    expect(await row.innerText()).not.toContain('Nothing to do');
+  });
+
   it('the result of a poll names the mailboxes that failed', async () => {
     const { page } = await fixture.open();
     const none = { new_emails: 0, discovered: 0, gone: 0, ignored: 0, failed: 0, dead: 0, quota_units: 2 };

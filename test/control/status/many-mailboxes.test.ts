@@ -186,7 +186,13 @@ describe('the mailboxes that count', () => {
 
   it.each([
     ['shows', 'the state of a single mailbox comes from it', { ...REVOKED }, 0, 'reauth_required'],
-    ['hides', 'a pause replaces the state', { ...REVOKED, last_error_code: 'gmail_unavailable' }, 0, 'stopped'],
+    [
+      'hides',
+      'a pause replaces the state',
+      { ...REVOKED, last_error_code: 'gmail_unavailable' },
+      0,
+      'stopped',
+    ],
     ['hides', 'another mailbox is read', { ...REVOKED }, 1, 'watching'],
   ] as const)(
     '%s the last error of a paused first mailbox when %s',
