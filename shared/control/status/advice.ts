@@ -65,13 +65,12 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
   // The advice about a paused job names the cause.
   const isJobPaused = scheduler?.state === 'paused';
   const gaps = facts.pollingGaps.filter(({ gap }) => !(isJobPaused && gap.kind === 'no_run_begins'));
+  const isTrueNow = ({ item }: Found) => isRunning || !hasRunOnlyRemediation(item.code);
   const items = [
     ...(facts.hasCredentials || config.credentialProblems.length === 0 ? [] : credentialAdvice(config)),
     facts.isFirstUnidentified ? errorAdvice(facts.lastErrorCode, status.last_error) : null,
-    ...about(
-      fetched.flatMap(lastErrorAdvice).filter(({ item }) => isRunning || !hasRunOnlyRemediation(item.code)),
-    ),
-    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now))),
+    ...about(fetched.flatMap(lastErrorAdvice).filter(isTrueNow)),
+    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now)).filter(isTrueNow)),
     schedulerAdvice(status),
     ...(isRunning ? about(gaps.map(({ address, gap }) => pollingAdvice(address, gap))) : []),
     // The advice about an enabled job also says that the monitor is stopped.

@@ -193,7 +193,7 @@ describe('the action of an advice', () => {
       detail: '503',
       remediation: ERRORS.gmail_unavailable.remediation,
     };
-    const mailboxes = [mailbox({ last_error: failed, failing: failing() })];
+    const mailboxes = [mailbox({ last_error: failed, failing: failing(), watch: watchWith(failed) })];
     expect(advise({ mailboxes }).join()).toMatch(/the call is tried again.*The next attempt is at 2026/);
     const stopped = advise({ is_running: false, scheduler: null, mailboxes });
     expect(stopped.join()).not.toMatch(/Nothing to do|tried again|next attempt/);
