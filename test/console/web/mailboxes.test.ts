@@ -284,6 +284,19 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(await page.locator('.error').count()).toBe(0);
   });
 
+  it('the question before a removal shows a long address in full on a small screen', async () => {
+    const address = 'purchase.orders.of.the.northern.branch@subsidiary.example.com';
+    await fixture.db.query(`insert into mailbox_settings (email_address, access) values ($1, 'delegation')`, [
+      address,
+    ]);
+    const { page } = await fixture.open({ viewport: { width: 360, height: 800 } });
+    await page.getByRole('button', { name: `Remove ${address}` }).click();
+    const isCut = await page
+      .locator('#remove-title')
+      .evaluate((title) => title.scrollWidth > title.clientWidth);
+    expect(isCut).toBe(false);
+  });
+
   it('the error of a mailbox that another operator has removed stays when its row is gone', async () => {
     await addMany();
     const { page } = await fixture.open();
