@@ -142,7 +142,12 @@ describe('/api/openapi.json', () => {
   });
 
   it('publishes a schema of poll-now that accepts a rejected request, of which no run begins', async () => {
-    const validator = validatorOf(await readDocument(), '/api/system/email-monitor/poll-now', 'post', 'default');
+    const validator = validatorOf(
+      await readDocument(),
+      '/api/system/email-monitor/poll-now',
+      'post',
+      'default',
+    );
     const rejected = problem(new AppError('bad_request', 'The only value of "retry" is "dead".'));
     expect(validator.safeParse(JSON.parse(String(rejected.body))).error?.issues ?? []).toEqual([]);
   });
