@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import type { Environment } from '../shared/config.ts';
+import { shellWord } from '../shared/operator-commands.ts';
 import { askForConsent, type Consent, type GoogleEndpoints } from './authorize/consent.ts';
 import { type DesktopClient, readDesktopClient } from './authorize/desktop-client.ts';
 import { envLine, writeEnvFile } from './authorize/env-file.ts';
@@ -121,7 +122,10 @@ async function findMailbox(
       : await secretTarget(runner, { address, secretName }, named);
   const added = isAdded === null ? 'If the mailbox was not added yet: ' : 'The mailbox was not added yet: ';
   const read = 'The functions read it within five minutes, without a deployment.';
-  return { target, next: isAdded === true ? read : `${read}\n${added}npm run mailbox -- add ${address}` };
+  return {
+    target,
+    next: isAdded === true ? read : `${read}\n${added}npm run mailbox -- add ${shellWord(address)}`,
+  };
 }
 
 function instructions(url: string, redirectUri: string): string {

@@ -6,6 +6,7 @@ import { type Config, readConfig } from '../shared/config.ts';
 import { type Database, openDatabase } from '../shared/db/database.ts';
 import { formerAddress } from '../shared/mailbox-confirmation.ts';
 import { addMailbox, isFirstMailbox, removeMailbox, setPaused } from '../shared/mailboxes/mailbox-changes.ts';
+import { shellWord } from '../shared/operator-commands.ts';
 import { listAllMailboxes } from './mailbox/mailbox-list.ts';
 import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';
@@ -108,7 +109,7 @@ async function pause(db: Database, address: string, isPaused: boolean): Promise<
   if (settings === null) return unknown(address);
   say(
     isPaused
-      ? `Paused ${address}. Nothing is fetched for it until \`npm run mailbox -- resume ${address}\`; pushes are still recorded.`
+      ? `Paused ${address}. Nothing is fetched for it until \`npm run mailbox -- resume ${shellWord(address)}\`; pushes are still recorded.`
       : `Resumed ${address}. The next poll fetches what has arrived since the pause.`,
   );
 }

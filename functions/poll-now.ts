@@ -12,7 +12,7 @@
 import type { AppContext } from '../shared/control/app-context.ts';
 import { assertConfigured } from '../shared/control/running-flag.ts';
 import { requeueDeadLetters } from '../shared/db/dead-letters.ts';
-import { findMailbox } from '../shared/db/mailboxes.ts';
+import { findMailbox, listMailboxes } from '../shared/db/mailboxes.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { AppError } from '../shared/errors.ts';
 import { assertParameters, type HttpRequest, type Route } from '../shared/http.ts';
@@ -69,8 +69,11 @@ async function run(
     return { report: await pollMailboxes(contexts, request, log), requeued };
   }
   const app = await contexts.ofAddress(mailbox, log);
-  if (app === null)
+  if (app === null) {
+    const isKnown = (await listMailboxes(first.db)).some((one) => one.emailAddress === mailbox);
+    if (isKnown) assertConfigured(first.config);
     throw new AppError('bad_request', `mailbox names ${JSON.stringify(mailbox)}, which is not a mailbox.`);
+  }
   const requeued = retriesDead ? await requeueDead(app) : null;
   return { report: ofOne(await ingestMailbox(app, request)), requeued };
 }

@@ -16,8 +16,7 @@ import { fileJournal } from '../emulators/gmail/journal.ts';
 import { fillFromFolder } from '../emulators/gmail/mailbox-folder.ts';
 import { nextPurchaseOrder, samplePurchaseOrders } from '../emulators/samples/samples.ts';
 import type { Environment } from '../shared/config.ts';
-import { secretPath } from '../shared/gmail/mailbox-secret.ts';
-import { secretNameOf } from '../shared/mailbox-access.ts';
+import { secretNameOf, secretPath } from '../shared/mailbox-access.ts';
 
 /** Orders arrive quickly at first, then slowly, so that a stack that is left running does not fill the disk. */
 const QUICK_ARRIVAL_COUNT = 60;

@@ -476,8 +476,8 @@ export const ERRORS = {
     'later',
     503,
     'ERROR',
-    'Call again. A start or stop has already changed the is_running flag; `status` shows whether the scheduler job agrees ' +
-      'with it.',
+    'The state of the scheduler job is not known while Cloud Scheduler does not answer. Call again later. A start or stop has ' +
+      'already changed the is_running flag; `status` shows whether the job agrees with it.',
   ),
   scheduler_denied: entry(
     'Cloud Scheduler denied the call',

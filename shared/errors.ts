@@ -176,6 +176,11 @@ const RUN_ONLY_REMEDIATIONS: readonly string[] = [
   'internal',
 ] satisfies ErrorCode[];
 
+/** True when the remediation says that a retry follows or that there is nothing to do, which holds only while runs take place. */
+export function hasRunOnlyRemediation(code: string): boolean {
+  return RUN_ONLY_REMEDIATIONS.includes(code);
+}
+
 /**
  * What to do about a message that cannot be fetched or stored. Never says that there is nothing to do.
  *
@@ -184,7 +189,7 @@ const RUN_ONLY_REMEDIATIONS: readonly string[] = [
  */
 export function remediationForMessage(code: string | null, isDead: boolean): string {
   const known = remediationFor(code);
-  if (code !== null && known !== null && !RUN_ONLY_REMEDIATIONS.includes(code)) return known;
+  if (code !== null && known !== null && !hasRunOnlyRemediation(code)) return known;
   return isDead
     ? 'Retry it, or give it up. Until then it is retried once per day for 14 days. If it fails again, check the error detail and the log lines with its Gmail id.'
     : 'It is retried at its next attempt, and becomes dead after eight failed attempts. If it keeps failing, check the error detail and the Google Workspace status page.';

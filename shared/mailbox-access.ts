@@ -1,5 +1,6 @@
 /** How the functions reach one mailbox: by a refresh token, or by the domain-wide delegation of a service account. */
 import { createHash } from 'node:crypto';
+import { join } from 'node:path';
 import { credentialFingerprint, type GmailCredentials } from './credentials.ts';
 
 export type MailboxAccess =
@@ -30,4 +31,14 @@ export function secretNameOf(emailAddress: string): string {
     .slice(0, READABLE_LENGTH);
   const hash = createHash('sha256').update(emailAddress.toLowerCase()).digest('hex').slice(0, HASH_LENGTH);
   return `${readable}-${hash}`;
+}
+
+/**
+ * Where the credentials of an added mailbox are.
+ *
+ * @param store `projects/P/secrets/PREFIX`, or an absolute folder
+ * @returns `projects/P/secrets/PREFIX-NAME`, or the path of a file
+ */
+export function secretPath(store: string, secretName: string): string {
+  return store.startsWith('/') ? join(store, `${secretName}.json`) : `${store}-${secretName}`;
 }

@@ -33,7 +33,7 @@ export async function findSecretName(address: string, env: Environment): Promise
       );
     if (settings === null && (await isTaken(db, derived)))
       throw new Error(
-        `The secret of this name belongs to a mailbox that had the address before. Run \`npm run mailbox -- add ${address}\` first.`,
+        `The secret of this name belongs to a mailbox that had the address before. Run \`npm run mailbox -- add ${shellWord(address)}\` first.`,
       );
     return { secretName: settings?.secretName ?? derived, isAdded: settings !== null };
   } finally {

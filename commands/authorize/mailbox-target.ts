@@ -7,7 +7,7 @@ import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { z } from 'zod';
 import type { GmailCredentials } from '../../shared/credentials.ts';
-import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+import { secretPath } from '../../shared/mailbox-access.ts';
 import type { CommandRunner } from '../deploy/command-runner.ts';
 import { DeployError } from '../deploy/deploy-error.ts';
 import { errorLine, memberOf, requireIdentity } from '../deploy/gcloud.ts';

@@ -3,10 +3,9 @@ import type { Config } from '../../shared/config.ts';
 import type { Database, Queryable } from '../../shared/db/database.ts';
 import { statement } from '../../shared/db/statement.ts';
 import { AppError, remediationFor, requiresOperator } from '../../shared/errors.ts';
-import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
 import { type AccessSettings, resolveAccess } from '../../shared/gmail/resolve-access.ts';
 import { findLabel, missingDetail } from '../../shared/ingest/resolve-label.ts';
-import type { MailboxAccess } from '../../shared/mailbox-access.ts';
+import { type MailboxAccess, secretPath } from '../../shared/mailbox-access.ts';
 import { isFirstMailbox } from '../../shared/mailboxes/mailbox-changes.ts';
 import { findMailboxSettings, type MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord, withMailbox } from '../../shared/operator-commands.ts';
@@ -99,7 +98,7 @@ async function* checksOf(
   settings: MailboxSettings | null,
 ): AsyncGenerator<CheckResult> {
   if (settings === null && !(await isFirstMailbox(db, address))) {
-    const remediation = `Run \`npm run mailbox -- add ${address}\`; \`npm run mailbox -- list\` shows all mailboxes.`;
+    const remediation = `Run \`npm run mailbox -- add ${shellWord(address)}\`; \`npm run mailbox -- list\` shows all mailboxes.`;
     return yield fail('mailbox', `${address} was not added`, remediation);
   }
   const facts = (await db.query(FACTS, [address])).rows[0] ?? null;

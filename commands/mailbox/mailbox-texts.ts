@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
-import { secretPath } from '../../shared/gmail/mailbox-secret.ts';
+import { secretPath } from '../../shared/mailbox-access.ts';
 import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
 import { quoted } from '../support/terminal.ts';
@@ -56,9 +56,11 @@ The next poll fetches its emails. \`npm run doctor -- --mailbox ${shellWord(emai
 }
 
 export function removedText(settings: MailboxSettings, { mailboxSecrets }: TextConfig): string {
-  const { emailAddress, secretName } = settings;
-  const kept = `Removed ${emailAddress}. It is not read any more. Its stored emails and its ledger stay.
-To erase the emails: npm run erase -- --mailbox ${shellWord(emailAddress)}`;
+  const { emailAddress, mailboxId, secretName } = settings;
+  // `erase` knows only mailboxes that Gmail has answered for.
+  const erase =
+    mailboxId === null ? '' : `\nTo erase the emails: npm run erase -- --mailbox ${shellWord(emailAddress)}`;
+  const kept = `Removed ${emailAddress}. It is not read any more. Its stored emails and its ledger stay.${erase}`;
   if (secretName === null) return kept;
   // A terminal that only reaches the database does not know the place.
   const secret =

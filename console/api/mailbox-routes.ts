@@ -2,13 +2,15 @@
  * Routes for the mailboxes: a page of them, and what an operator can do: add one, pause, resume or remove it. Each change is
  * logged with the account of the operator. Addresses of changes are in the body.
  */
+import { existsSync } from 'node:fs';
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readMailboxPage } from '../../shared/control/status/status-response.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
-import { formerAddress, parseAddress } from '../../shared/mailbox-confirmation.ts';
+import { secretPath } from '../../shared/mailbox-access.ts';
+import { formerAddress, normalizedAddress } from '../../shared/mailbox-confirmation.ts';
 import {
   addMailbox,
   isFirstMailbox,
@@ -34,7 +36,7 @@ export function showMailboxes(context: AppContext): Handler {
 export function addOne({ config, db }: AppContext): Handler {
   return async (request, _params, log) => {
     const body = jsonBody(request.body);
-    const address = parseAddress('email_address', body['email_address']);
+    const address = addressParameter(body['email_address']);
     const { access } = body;
     if (access !== 'refresh_token' && access !== 'delegation')
       throw new AppError('bad_request', '"access" must be refresh_token or delegation.');
@@ -43,16 +45,20 @@ export function addOne({ config, db }: AppContext): Handler {
         'bad_request',
         'This is the first mailbox, whose credentials are environment variables.',
       );
-    await addMailbox(db, {
+    const { secretName } = await addMailbox(db, {
       emailAddress: address,
       access,
       label: textParameter(body['label'], 'label'),
       initialQuery: textParameter(body['initial_query'], 'initial_query'),
     });
     recordChange(request, log, 'Added a mailbox', address);
-    const target = config.mailboxSecrets?.startsWith('/') ? '--write' : '--secret-manager';
-    const nextStep =
-      access === 'refresh_token'
+    const folder = config.mailboxSecrets?.startsWith('/') ? config.mailboxSecrets : null;
+    const target = folder === null ? '--secret-manager' : '--write';
+    const hasCredentials =
+      folder !== null && secretName !== null && existsSync(secretPath(folder, secretName));
+    const nextStep = hasCredentials
+      ? 'The next poll uses the credentials that are there already.'
+      : access === 'refresh_token'
         ? `Run \`npm run authorize -- --mailbox ${shellWord(address)} --client-secret client_secret.json ${target}\`: its owner agrees once.`
         : config.delegationServiceAccount === null
           ? 'Set GMAIL_DELEGATION_SERVICE_ACCOUNT: without it no service account can read the mailbox.'
@@ -93,7 +99,14 @@ export function removeOne({ db }: AppContext): Handler {
 
 /** An address, or the placeholder that the list shows after another account got the address. @throws {AppError} bad_request */
 function storedAddress(value: unknown): string {
-  return formerAddress(value) ?? parseAddress('email_address', value);
+  return formerAddress(value) ?? addressParameter(value);
+}
+
+/** Not `parseAddress`, whose error explains how to write an address in a URL. @throws {AppError} bad_request */
+function addressParameter(value: unknown): string {
+  const address = typeof value === 'string' ? normalizedAddress(value) : null;
+  if (address !== null) return address;
+  throw new AppError('bad_request', '"email_address" must be one email address, such as orders@example.com.');
 }
 
 function recordChange({ account }: HttpRequest, log: Log, message: string, address: string): void {

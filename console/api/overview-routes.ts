@@ -13,12 +13,14 @@ import type { Handler } from './request-parameters.ts';
 import { integerParameter } from './request-parameters.ts';
 
 const DEFAULT_HOURS = 48;
+/** Two reads of half this time and the wait between them: the page calls data that is older than 4.5 seconds not known. */
+const SCHEDULER_TIMEOUT_MS = 2_500;
 /** Two weeks. */
 const MAX_HOURS = 336;
 
 export function showOverview(context: AppContext): Handler {
   const { config, db } = context;
-  const monitor = createMonitor(context);
+  const monitor = createMonitor(context, SCHEDULER_TIMEOUT_MS);
   const fingerprint = config.gmail === null ? null : credentialFingerprint(config.gmail);
   return async ({ query }) => {
     const address = mailboxParameter(query);

@@ -33,7 +33,7 @@ export function describeCompleteness(overview: OverviewJson, lostSince: string |
   const mailbox = currentMailbox(overview);
   const unknown = findUnknown(overview, mailbox, lostSince);
   return {
-    sentence: sentenceOf(mailbox, unknown),
+    sentence: sentenceOf(mailbox, unknown, overview.status.mailboxes.length > 0),
     comparison: comparisonOf(mailbox),
     waiting: waitingOf(mailbox, unknown),
     missing: missingOf(mailbox, unknown),
@@ -55,7 +55,8 @@ function findUnknown(
   return { since: since ?? lostSince, because: 'the console does not answer' };
 }
 
-function sentenceOf(mailbox: MailboxStatusJson | null, unknown: Unknown | null): Text {
+/** @param isAnyKnown true without a current mailbox: the credentials may belong to one that was checked */
+function sentenceOf(mailbox: MailboxStatusJson | null, unknown: Unknown | null, isAnyKnown: boolean): Text {
   const last = mailbox?.reconciliation ?? null;
   if (unknown !== null) {
     const parts: Text = [
@@ -63,6 +64,7 @@ function sentenceOf(mailbox: MailboxStatusJson | null, unknown: Unknown | null):
       ...unknownFigure(unknown.since).value,
       `, because ${unknown.because}.`,
     ];
+    if (mailbox === null && isAnyKnown) return parts;
     if (mailbox === null || last === null)
       return [...parts, ' It has never been checked against Gmail’s own list.'];
     if (last.missing_count > 0)

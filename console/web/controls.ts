@@ -5,8 +5,9 @@ import type { StatusJson } from '../../shared/schemas/status.ts';
 import { spokenCount } from './announcer.ts';
 import { MONITOR_API, post } from './api.ts';
 import { byId } from './element.ts';
-import { pluralize } from './format-number.ts';
+import { formatNumber, pluralize } from './format-number.ts';
 import { announce, clearErrors, errorPlaces, showError, showResult } from './notices.ts';
+import { mailboxes } from './several-mailboxes.ts';
 import { confirmStop } from './stop-dialog.ts';
 
 /** A button that changes the monitor, from an id or created by advice. */
@@ -153,6 +154,8 @@ export function pollResultText({
   dead,
   dispatched,
   failed,
+  failed_mailboxes: failedMailboxes = 0,
+  mailboxes: all = 0,
   new_emails: storedCount,
   outcome,
 }: PollAnswerJson): string {
@@ -163,6 +166,7 @@ export function pollResultText({
   const parts = [storedCount === 0 ? 'Nothing new' : `${pluralize(storedCount, 'new email')} stored`];
   if (failed > 0) parts.push(`${pluralize(failed, 'attempt')} failed`);
   if (dead > 0) parts.push(`${pluralize(dead, 'message')} now dead`);
+  if (failedMailboxes > 0) parts.push(`${formatNumber(failedMailboxes)} of ${mailboxes(all)} failed`);
   const more = outcome === 'out_of_time' ? ' The run reached its time limit; the next run continues.' : '';
   return `${parts.join(', ')}.${more}`;
 }

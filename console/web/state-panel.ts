@@ -70,7 +70,10 @@ function showAdvice(overview: OverviewJson | null): void {
       // Start is above.
       ({ code }) => code !== 'stopped' && (hasSeveral(overview) || !REPEATED_ADVICE.has(code)),
     ) ?? [];
-  const known = overview?.status.mailboxes.map((mailbox) => mailbox.email_address) ?? [];
+  // An added mailbox has its own credentials, so the account of the environment cannot become it.
+  const known = (overview?.status.mailboxes ?? [])
+    .filter(({ access }) => access === null || access === 'environment')
+    .map((mailbox) => mailbox.email_address);
   list.hidden = items.length === 0;
   advice ??= new KeyedList<AdviceRow>(
     list,

@@ -13,10 +13,15 @@ export interface Monitor {
   readonly scheduler: SchedulerJob | null;
 }
 
-export function createMonitor({ config, db, log }: AppContext): Monitor {
+/** @param schedulerTimeoutMs for one call of Cloud Scheduler; the default when it is undefined */
+export function createMonitor({ config, db, log }: AppContext, schedulerTimeoutMs?: number): Monitor {
   const scheduler =
     config.schedulerJob === null
       ? null
-      : createSchedulerJob({ job: config.schedulerJob, emulatorHost: config.schedulerEmulatorHost });
+      : createSchedulerJob({
+          job: config.schedulerJob,
+          emulatorHost: config.schedulerEmulatorHost,
+          callTimeoutMs: schedulerTimeoutMs,
+        });
   return { config, db, log, scheduler };
 }

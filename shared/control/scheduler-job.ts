@@ -70,7 +70,7 @@ export interface SchedulerJobOptions {
   emulatorHost: string | null;
   /** For tests. */
   client?: ClientSource;
-  callTimeoutMs?: number;
+  callTimeoutMs?: number | undefined;
   random?: Random;
   sleep?: Sleep;
 }

@@ -74,44 +74,33 @@ export async function recordCredentials(db: Queryable, fingerprint: string | nul
   );
 }
 
-/** Records a run that failed before it knew its mailbox. May run twice. */
-export async function recordFailedPoll(
+/**
+ * Records the error of a run that failed before it knew its mailbox, or of a `start` that could not identify the first mailbox or
+ * not resolve its label. The end of the next run replaces it. May run twice.
+ */
+export async function recordMonitorError(
   db: Queryable,
-  error: { readonly code: string; readonly detail: string },
+  { code, message, title }: AppError,
+  { isRun }: { readonly isRun: boolean },
 ): Promise<void> {
   await db.query(
     `update email_monitor_status
-     set last_poll_at = now(),
+     set last_poll_at = case when $3::boolean then now() else last_poll_at end,
          last_error_code = $1::text,
          last_error = $2::text,
          updated_at = now()
      where id = 1`,
-    [error.code, error.detail],
+    [code, `${title}: ${message}`, isRun],
   );
 }
 
-/** Records why `start` could not identify the first mailbox, or not resolve its label. The end of the next run replaces it. */
-export async function recordStartError(
-  db: Queryable,
-  error: { readonly code: string; readonly detail: string },
-): Promise<void> {
-  await db.query(
-    `update email_monitor_status
-     set last_error_code = $1::text,
-         last_error = $2::text,
-         updated_at = now()
-     where id = 1`,
-    [error.code, error.detail],
-  );
-}
-
-/** Removes the error of a missing label. A paused mailbox has no run that would replace it. May run twice. */
-export async function clearLabelError(db: Queryable): Promise<void> {
+/** Removes the errors that a `start` disproves when it identifies the mailbox and resolves its label. May run twice. */
+export async function clearStartErrors(db: Queryable): Promise<void> {
   await db.query(
     `update email_monitor_status
      set last_error_code = null,
          last_error = null
      where id = 1
-       and last_error_code = 'label_missing'`,
+       and last_error_code in ('label_missing', 'account_unconfirmed', 'account_added')`,
   );
 }

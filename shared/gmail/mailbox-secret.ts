@@ -4,7 +4,6 @@
  * Source: https://cloud.google.com/secret-manager/docs/reference/rest/v1/projects.secrets.versions/access
  */
 import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import * as z from 'zod/mini';
 import type { GmailCredentials } from '../credentials.ts';
 import { AppError, type ErrorCode } from '../errors.ts';
@@ -19,16 +18,6 @@ const READ_TIMEOUT_MS = 15_000;
 const value = z.string().check(z.trim(), z.minLength(1));
 const secretSchema = z.object({ client_id: value, client_secret: value, refresh_token: value });
 const versionSchema = z.object({ payload: z.object({ data: z.string() }) });
-
-/**
- * Where the credentials of an added mailbox are.
- *
- * @param store `projects/P/secrets/PREFIX`, or an absolute folder
- * @returns `projects/P/secrets/PREFIX-NAME`, or the path of a file
- */
-export function secretPath(store: string, secretName: string): string {
-  return store.startsWith('/') ? join(store, `${secretName}.json`) : `${store}-${secretName}`;
-}
 
 /**
  * @param path of `secretPath`

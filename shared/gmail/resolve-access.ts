@@ -7,9 +7,9 @@ import type { Config } from '../config.ts';
 import { areSameCredentials } from '../credentials.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import { AppError } from '../errors.ts';
-import type { MailboxAccess } from '../mailbox-access.ts';
+import { type MailboxAccess, secretPath } from '../mailbox-access.ts';
 import type { GmailClient } from './gmail-client.ts';
-import { readMailboxSecret, secretPath } from './mailbox-secret.ts';
+import { readMailboxSecret } from './mailbox-secret.ts';
 
 /** Not shorter, because each read is a paid call to Secret Manager. */
 const REREAD_MS = 3_600_000;

@@ -5,7 +5,7 @@
  */
 import type { Queryable } from '../db/database.ts';
 import { findMailbox } from '../db/mailboxes.ts';
-import { recordStartError } from '../db/monitor-status.ts';
+import { recordMonitorError } from '../db/monitor-status.ts';
 import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
@@ -77,7 +77,7 @@ export async function identifyAtStart(
     const error = toAppError(thrown);
     if (isDatabaseError(error.code)) throw error;
     const known = await findMailbox(app.db, fingerprintOf(app));
-    if (known === null) await recordStartError(app.db, { code: error.code, detail: error.message });
+    if (known === null) await recordMonitorError(app.db, error, { isRun: false });
     app.log.write(error.severity, 'mailbox_identified', `The mailbox was not identified: ${error.title}`, {
       error_code: error.code,
       detail: error.message,

@@ -5,7 +5,7 @@
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
 import type { Lease } from '../db/lease.ts';
-import { recordFailedPoll } from '../db/monitor-status.ts';
+import { recordMonitorError } from '../db/monitor-status.ts';
 import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
@@ -149,7 +149,7 @@ export async function recordUnidentifiedFailure(
     });
   else {
     runId = await recordUnidentifiedRun(app.db, trigger, code);
-    await recordFailedPoll(app.db, { code, detail: `${title}: ${message}` });
+    await recordMonitorError(app.db, error, { isRun: true });
   }
   app.log.write(error.severity, 'run_finished', `Failed: ${title}`, {
     run_id: runId,

@@ -11,7 +11,7 @@ import {
   saveLabel,
   saveMissingLabel,
 } from '../db/label-setting.ts';
-import { clearLabelError, recordStartError } from '../db/monitor-status.ts';
+import { clearStartErrors, recordMonitorError } from '../db/monitor-status.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
@@ -116,9 +116,8 @@ export async function resolveLabelAtStart(
 ): Promise<void> {
   try {
     const label = await resolveLabel(app, mailboxId, callOutsideRun(app, mailboxId, deadline));
-    if (label.kind !== 'missing') return await clearLabelError(app.db);
-    const { code, message: detail } = label.error;
-    await recordStartError(app.db, { code, detail });
+    if (label.kind !== 'missing') return await clearStartErrors(app.db);
+    await recordMonitorError(app.db, label.error, { isRun: false });
     logMissing(app, mailboxId, label.error);
   } catch (thrown) {
     const error = toAppError(thrown);

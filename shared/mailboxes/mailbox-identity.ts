@@ -168,7 +168,10 @@ function assertOwner(decision: Decision | null, facts: Facts, account: Account):
   if (settings === null) {
     const isNew = decision === null || decision.kind === 'created' || decision.kind === 'taken_over';
     if (isOther || isSecond || (isNew && facts.is_added_address))
-      throw new AppError('account_added', `Gmail reports ${emailAddress}, which was added as a mailbox.`);
+      throw new AppError(
+        'account_added',
+        `Gmail reports ${emailAddress}, but its mailbox was added and has its own credentials.`,
+      );
     return;
   }
   // As the database has it now: another instance may have bound the mailbox since the settings were read.

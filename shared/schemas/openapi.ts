@@ -56,7 +56,7 @@ export interface Operation {
   readonly path: string;
   readonly summary: string;
   readonly answer: Component;
-  /** The response to a failed request; `Problem` unless given. */
+  /** What a failure may return besides `Problem`. */
   readonly failure?: Component;
   readonly parameters?: readonly Parameter[];
   /** The schema of the JSON body. */
@@ -396,7 +396,7 @@ export function componentSchemas(): Record<Component, object> {
   ) as Record<Component, object>;
 }
 
-function operationObject({ answer, body, failure = 'Problem', parameters = [], summary }: Operation): object {
+function operationObject({ answer, body, failure, parameters = [], summary }: Operation): object {
   return {
     summary,
     ...(parameters.length === 0
@@ -404,14 +404,22 @@ function operationObject({ answer, body, failure = 'Problem', parameters = [], s
       : { parameters: parameters.map((one) => ({ ...one, required: one.in === 'path' })) }),
     ...(body === undefined ? {} : { requestBody: { content: { 'application/json': { schema: body } } } }),
     responses: {
-      200: content('Success', 'application/json', answer),
-      default: content('An error', 'application/problem+json', failure),
+      200: content('Success', 'application/json', reference(answer)),
+      default: content(
+        'An error',
+        'application/problem+json',
+        failure === undefined ? reference('Problem') : { anyOf: [reference(failure), reference('Problem')] },
+      ),
     },
   };
 }
 
-function content(description: string, type: string, component: Component): object {
-  return { description, content: { [type]: { schema: { $ref: `#/components/schemas/${component}` } } } };
+function content(description: string, type: string, schema: object): object {
+  return { description, content: { [type]: { schema } } };
+}
+
+function reference(component: Component): object {
+  return { $ref: `#/components/schemas/${component}` };
 }
 
 function query(name: string, description: string, schema: object): Parameter {

@@ -62,6 +62,7 @@ export const statusSchema = z.object({
   is_running: z.boolean(),
   /** When the last run of any mailbox ended. */
   last_poll_at: z.nullable(time),
+  /** Of the first mailbox. Null while it is paused, unless the state comes from it. */
   last_error: z.nullable(z.string()),
   /** All emails stored so far. */
   emails_processed_total: count,

@@ -193,6 +193,14 @@ describe('npm run authorize -- --mailbox --write', () => {
     expect(calls()).toEqual([]);
   });
 
+  it('quotes the address in the command that adds the mailbox', async () => {
+    accounts.add({ emailAddress: "o'brien@example.com" });
+    const { output } = await authorize(['--mailbox', "o'brien@example.com", '--write'], {
+      GMAIL_MAILBOX_SECRETS: join(root, 'secrets'),
+    });
+    expect(output).toContain("npm run mailbox -- add 'o'\\''brien@example.com'");
+  });
+
   it('needs the folder', async () => {
     const { code, output } = await authorize(['--mailbox', ANN, '--write'], {
       GMAIL_MAILBOX_SECRETS: 'projects/p/secrets/x',

@@ -123,6 +123,9 @@ describe('npm run doctor -- --mailbox', () => {
     expectProblems(await check('carol@example.com'), {
       mailbox: ['fail', /carol@example\.com was not added/, /npm run mailbox -- add carol@example\.com/],
     });
+    expectProblems(await check("c.o'neil@example.com"), {
+      mailbox: ['fail', /was not added/, /npm run mailbox -- add 'c\.o'\\''neil@example\.com'/],
+    });
   });
 
   it('says which command asks for the missing credentials', async () => {

@@ -68,6 +68,11 @@ describe('npm run mailbox -- add', () => {
     expect(added.output).toContain(
       "npm run authorize -- --mailbox 'pat.o'\\''brien@example.com' --client-secret client_secret.json",
     );
+    const paused = await mailbox(['pause', "pat.o'brien@example.com"]);
+    expect(paused.output).toContain("npm run mailbox -- resume 'pat.o'\\''brien@example.com'");
+    const lease = await leasedMailbox(db);
+    await changeMailbox(db, lease, "email_address = 'pat.o''brien@example.com'");
+    await db.query('update mailbox_settings set mailbox_id = $1', [lease.mailboxId]);
     const removed = await mailbox(['remove', "pat.o'brien@example.com"]);
     expect(removed.output).toContain("npm run erase -- --mailbox 'pat.o'\\''brien@example.com'");
   });
@@ -268,6 +273,13 @@ describe('npm run mailbox -- remove', () => {
     expect((await mailbox(['add', former])).code).not.toBe(0);
     expect((await mailbox(['remove', former])).code).toBe(0);
     expect(await findMailboxSettings(db, former)).toBeNull();
+  });
+
+  it('names no command that erases emails when Gmail never answered for the mailbox', async () => {
+    await mailbox(['add', ANN]);
+    const { output } = await mailbox(['remove', ANN]);
+    expect(output).toContain(`Removed ${ANN}.`);
+    expect(output).not.toContain('npm run erase');
   });
 
   it('does not remove the first mailbox', async () => {

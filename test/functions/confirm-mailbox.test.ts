@@ -82,6 +82,7 @@ describe('an unknown account', () => {
     const confirmed = await renewed.call('start', { query: { renamed_from: 'orders@example.com' } });
     expect(confirmed.status).toBe(200);
     expect(confirmed.json.mailboxes).toMatchObject([{ email_address: 'sales@example.com' }]);
+    expect(confirmed.json).toMatchObject({ last_error: null, advice: [] });
     expect(await mailboxCount(system)).toBe(1);
   });
 });

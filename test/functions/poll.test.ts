@@ -165,6 +165,13 @@ describe('poll-now', () => {
     });
   });
 
+  it('poll-now without credentials does not call a known mailbox unknown', async () => {
+    await system.call('pollNow');
+    const query = { mailbox: system.gmail.emailAddress };
+    const rejected = await system.instance(NO_CREDENTIALS).call('pollNow', { query });
+    expect(rejected.json).toMatchObject({ status: 409, code: 'not_configured' });
+  });
+
   it('poll-now returns busy while another instance holds the lease', async () => {
     await system.call('pollNow');
     await system.db.query(

@@ -48,6 +48,19 @@ describe('start', () => {
     },
   );
 
+  it.each([
+    ['Gmail does not answer', { kind: 'status', status: 503 }, {}],
+    ['the label is missing', null, { GMAIL_LABEL_ID: 'Orders' }],
+  ] as const)('start records the same last error as a run when %s', async (_case, fault, env) => {
+    if (fault !== null) system.gmail.faults.add(fault);
+    const instance = system.instance(env);
+    const { last_error: ofStart } = (await instance.call('start')).json;
+    await instance.call('poll');
+    const { last_error: ofRun } = (await instance.call('status')).json;
+    expect(ofStart).toMatch(/^(Gmail did not return a valid response|The Gmail label does not exist): /);
+    expect(ofStart).toBe(ofRun);
+  });
+
   it('start keeps an error that is not about the label', async () => {
     await system.turnOn();
     system.gmail.faults.add({ kind: 'status', status: 503, method: 'history.list' });
@@ -111,6 +124,8 @@ describe('start', () => {
       },
       advice: [started.json.remediation],
     });
+    // In status, no one has called Cloud Scheduler: the advice itself says what is wrong.
+    expect(status.json.advice[0]).toContain('Cloud Scheduler does not answer');
   });
 
   it('start names the wrong variable when the scheduler job does not exist', async () => {

@@ -4,6 +4,7 @@
  */
 import type { Config } from '../../config.ts';
 import { COUNTED_EMAILS } from '../../db/retention.ts';
+import { hasRunOnlyRemediation } from '../../errors.ts';
 import { shellWord, withCommand } from '../../operator-commands.ts';
 import type { ConsumerStatus } from '../../schemas/consumer-status.ts';
 import type { AdviceItem, Status } from '../../schemas/status.ts';
@@ -64,17 +65,18 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
   // The advice about a paused job names the cause.
   const isJobPaused = scheduler?.state === 'paused';
   const gaps = facts.pollingGaps.filter(({ gap }) => !(isJobPaused && gap.kind === 'no_run_begins'));
+  const isTrueNow = ({ item }: Found) => isRunning || !hasRunOnlyRemediation(item.code);
   const items = [
     ...(facts.hasCredentials || config.credentialProblems.length === 0 ? [] : credentialAdvice(config)),
     facts.isFirstUnidentified ? errorAdvice(facts.lastErrorCode, status.last_error) : null,
-    ...about(fetched.flatMap(lastErrorAdvice)),
-    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now))),
+    ...about(fetched.flatMap(lastErrorAdvice).filter(isTrueNow)),
+    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now)).filter(isTrueNow)),
     schedulerAdvice(status),
     ...(isRunning ? about(gaps.map(({ address, gap }) => pollingAdvice(address, gap))) : []),
     // The advice about an enabled job also says that the monitor is stopped.
     isRunning || scheduler?.state === 'enabled' ? null : STOPPED,
     isRunning ? pausedAdvice(mailboxes) : null,
-    ...about(mailboxes.flatMap(failingAdvice)),
+    ...about(mailboxes.flatMap((mailbox) => failingAdvice(mailbox, isRunning))),
     ...about(mailboxes.flatMap((mailbox) => unpublishedAdvice(mailbox, now))),
     ...about(fetched.flatMap((mailbox) => reconciliationAdvice(mailbox, isRunning, now))),
     ...(namesAddress

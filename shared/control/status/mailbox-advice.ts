@@ -156,7 +156,7 @@ export function pollingAdvice(address: string, { kind, since }: PollingGap): Fou
 }
 
 /** Includes dead messages of mailboxes that are not monitored, because they are not stored either. */
-export function failingAdvice(mailbox: AdvisedMailbox): Found[] {
+export function failingAdvice(mailbox: AdvisedMailbox, isRunning: boolean): Found[] {
   const { email_address: address, failing } = mailbox;
   if (failing === null) return [];
   const lastError = failing.error_code === null ? '' : ` (last error: ${failing.error_code})`;
@@ -188,7 +188,7 @@ export function failingAdvice(mailbox: AdvisedMailbox): Found[] {
   const waiting = failing.count - dead;
   if (waiting > 0 && isFetched(mailbox)) {
     const next =
-      failing.next_attempt_at === null
+      failing.next_attempt_at === null || !isRunning
         ? ''
         : ` The next attempt is at ${failing.next_attempt_at.toISOString()}.`;
     const what = isBucketError(failing.error_code ?? '')
@@ -198,7 +198,8 @@ export function failingAdvice(mailbox: AdvisedMailbox): Found[] {
       address,
       item: advise('messages_failing', `${messages(waiting)} of ${address} ${what}${next}`, 'poll_now'),
       count: waiting,
-      several: (count) => `${messages(count)} are not stored. Each is retried at its next attempt.`,
+      several: (count) =>
+        `${messages(count)} are not stored.${isRunning ? ' Each is retried at its next attempt.' : ''}`,
     });
   }
   return found;

@@ -15,6 +15,7 @@ import { AppError, toAppError } from '../../errors.ts';
 import type { MailboxStatus } from '../../schemas/mailbox-status.ts';
 import type { MailboxPage } from '../../schemas/mailboxes.ts';
 import type { RetentionStatus } from '../../schemas/retention.ts';
+import type { State } from '../../schemas/state.ts';
 import type { SchedulerStatus, Status } from '../../schemas/status.ts';
 import type { Monitor } from '../monitor.ts';
 import type { SchedulerJob } from '../scheduler-job.ts';
@@ -62,13 +63,18 @@ export async function readStatus(
     readScheduler(job, config, monitor.isRunning),
     readShown(db, selected.slice(0, SHOWN_MAILBOXES)),
   ]);
+  const state = worstState(selected, firstState);
   const body = {
     is_running: monitor.isRunning,
     last_poll_at: monitor.lastPollAt,
     last_error:
-      config.credentialProblems.length > 0 ? config.credentialProblems.join('; ') : monitor.lastError,
+      config.credentialProblems.length > 0
+        ? config.credentialProblems.join('; ')
+        : isErrorOfPause(all, state)
+          ? null
+          : monitor.lastError,
     emails_processed_total: monitor.emailsProcessedTotal,
-    state: worstState(selected, firstState),
+    state,
     scheduler,
     mailbox_count: all.filter(({ facts }) => facts.isCurrent).length + (hasUnknownFirst ? 1 : 0),
     totals: totalsOf(selected, firstState),
@@ -88,6 +94,12 @@ export async function readStatus(
     rejectedListings: rejected.filter((listing) => address === null || listing.address === address),
   });
   return { ...body, advice: items.map(adviceText), advice_items: items };
+}
+
+/** No run replaces the error of a paused first mailbox. It is shown only while it explains the state. */
+function isErrorOfPause(all: readonly MailboxSummary[], state: State): boolean {
+  const first = all.find(({ facts }) => facts.mailbox.is_first);
+  return first?.facts.mailbox.is_paused === true && (first.state !== state || state === 'stopped');
 }
 
 async function readRetentionStatus(

@@ -1,4 +1,8 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest';
+import { secretNameOf } from '../../../shared/mailbox-access.ts';
 import { createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
 const API = '/api/console';
@@ -56,6 +60,23 @@ describe('adding a mailbox', () => {
   it('an address that a shell would execute in part is quoted in the next command', async () => {
     const { json } = await write('add', { ...ADDED, email_address: 'a$(id)`@example.com' });
     expect(json.next_step).toContain("npm run authorize -- --mailbox 'a$(id)`@example.com' --client-secret");
+  });
+
+  it('the next step is the next poll when the folder has the credentials already', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'email-monitor-secrets-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    writeFileSync(join(folder, `${secretNameOf('sales@example.com')}.json`), '{}');
+    const { json } = await system.instance({ GMAIL_MAILBOX_SECRETS: folder }).call('console', {
+      method: 'POST',
+      path: `${API}/mailboxes/add`,
+      body: ADDED,
+    });
+    expect(json.next_step).toBe('The next poll uses the credentials that are there already.');
+  });
+
+  it('the error of an invalid address says nothing about the encoding of a URL, because it is in the body', async () => {
+    const { json } = await write('add', { ...ADDED, email_address: 'a@b@example.com' });
+    expect(json.detail).toBe('"email_address" must be one email address, such as orders@example.com.');
   });
 
   it.each(['a\0b@example.com', 'a\u0007b@example.com', '\ud800@example.com'])(

@@ -1,5 +1,8 @@
 /** The overview and the charts. */
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest';
 import { order } from '../../helpers/test-emails.ts';
 import { type Answered, createTestSystem, type TestSystem } from '../../helpers/test-system.ts';
 
@@ -30,6 +33,26 @@ describe('GET overview', () => {
     expect(json).toMatchObject({ dead_count: 2, incidents_open_count: 0 });
     expect(headers['cache-control']).toBe('no-store');
     await system.rows(`delete from email_ledger where gmail_message_id like 'bad-%'`);
+  });
+
+  it('answers before the page calls its data old, also while Cloud Scheduler does not answer', async () => {
+    const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+    onTestFinished(() => {
+      silent.closeAllConnections();
+      silent.close();
+    });
+    await once(silent, 'listening');
+    const instance = system.instance({
+      SCHEDULER_JOB: 'projects/p/locations/l/jobs/j',
+      CLOUD_SCHEDULER_EMULATOR_HOST: `127.0.0.1:${(silent.address() as AddressInfo).port}`,
+    });
+    const sentAtMs = performance.now();
+    const { json } = await instance.call('console', { path: `${BASE}/overview`, method: 'GET' });
+    expect(json.status.scheduler).toMatchObject({
+      state: 'unknown',
+      error: { code: 'scheduler_unavailable' },
+    });
+    expect(performance.now() - sentAtMs).toBeLessThan(4_500);
   });
 
   it('shows when the newest stored email was received', async () => {

@@ -3,7 +3,14 @@ import { describeCompleteness, storedOf } from '../../../console/web/completenes
 import type { Completeness, Text } from '../../../console/web/figure.ts';
 import { formatClock, setServerTime } from '../../../console/web/format-time.ts';
 import type { State } from '../../../shared/schemas/state.ts';
-import { failing, minutesBefore, NOW, overview, reconciliation } from './overview-fixture.ts';
+import {
+  failing,
+  mailbox as mailboxOf,
+  minutesBefore,
+  NOW,
+  overview,
+  reconciliation,
+} from './overview-fixture.ts';
 
 const clock = (minutes: number) => formatClock(minutesBefore(minutes));
 const UNKNOWN_SINCE = minutesBefore(30);
@@ -111,6 +118,15 @@ describe('the sentence about completeness', () => {
     };
     expect(sentence(given)).toMatch(/2 messages missing at the last check, at /);
     expect(sentence(given)).not.toContain('was stored');
+  });
+
+  it('does not claim that mail was never checked while it is not known which mailbox the credentials belong to', () => {
+    const mailboxes = ['orders', 'sales'].map((name) =>
+      mailboxOf({ email_address: `${name}@example.com`, is_current: false, state: 'not_configured' }),
+    );
+    expect(sentence({ status: { state: 'not_configured', mailbox_count: 0, mailboxes } })).toBe(
+      'Whether all mail is stored is not known yet, because there are no Gmail credentials.',
+    );
   });
 
   it('says that no run has reached the mailbox while none is known', () => {

@@ -57,6 +57,27 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(violations).toEqual([]);
   });
 
+  it('the row of a paused mailbox has its error, but does not promise that the call is tried again', async () => {
+    await fixture.db.query(
+      `insert into mailbox_settings (email_address, access, is_paused, failure_count, last_error_code, last_error)
+       values ('paused@example.com', 'delegation', true, 1, 'gmail_unavailable', 'users.getProfile: 503.')`,
+    );
+    const { page } = await fixture.open();
+    const row = page.locator('#mailbox-list li', { hasText: 'paused@example.com' });
+    await row.getByText('users.getProfile: 503.').waitFor();
+    expect(await row.innerText()).not.toContain('Nothing to do');
+  });
+
+  it('the result of a poll names the mailboxes that failed', async () => {
+    const { page } = await fixture.open();
+    const none = { new_emails: 0, discovered: 0, gone: 0, ignored: 0, failed: 0, dead: 0, quota_units: 2 };
+    await page.route('**/poll-now', async (route) => {
+      await route.fulfill({ json: { outcome: 'completed', ...none, mailboxes: 3, failed_mailboxes: 1 } });
+    });
+    await page.locator('#poll-now').click();
+    await page.locator('#result', { hasText: 'Nothing new, 1 of 3 mailboxes failed.' }).waitFor();
+  });
+
   it('the button of the check begins where the texts begin, also without a sentence before it', async () => {
     await addMany();
     const { page } = await fixture.open();
@@ -261,6 +282,19 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     await page.getByRole('button', { name: 'Pause branch007@example.com' }).click();
     await page.locator('#mailbox-next', { hasText: 'branch007@example.com is paused.' }).waitFor();
     expect(await page.locator('.error').count()).toBe(0);
+  });
+
+  it('the question before a removal shows a long address in full on a small screen', async () => {
+    const address = 'purchase.orders.of.the.northern.branch@subsidiary.example.com';
+    await fixture.db.query(`insert into mailbox_settings (email_address, access) values ($1, 'delegation')`, [
+      address,
+    ]);
+    const { page } = await fixture.open({ viewport: { width: 360, height: 800 } });
+    await page.getByRole('button', { name: `Remove ${address}` }).click();
+    const isCut = await page
+      .locator('#remove-title')
+      .evaluate((title) => title.scrollWidth > title.clientWidth);
+    expect(isCut).toBe(false);
   });
 
   it('the error of a mailbox that another operator has removed stays when its row is gone', async () => {

@@ -295,11 +295,30 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
         'former@example.com is now orders@example.com',
       ]);
       expect(await page.locator('#advice').innerText()).not.toMatch(/POST|ADDRESS/);
+      const wide = page.viewportSize();
+      await page.setViewportSize({ width: 360, height: 740 });
+      const [first, last] = [await buttons.first().boundingBox(), await buttons.last().boundingBox()];
+      expect(last?.y, 'one below the other, so that no address is broken').toBeGreaterThan(
+        (first?.y ?? 0) + (first?.height ?? 0),
+      );
+      if (wide !== null) await page.setViewportSize(wide);
       await buttons.last().click();
       await page.locator('#result', { hasText: /^Confirmed/ }).waitFor();
       const { rows } = await fixture.db.query('select email_address from mailboxes');
       expect(rows).toEqual([{ email_address: 'orders@example.com' }]);
       expect(violations).toEqual([]);
+    });
+
+    it('offers no rename of an added mailbox, which the server would reject', async () => {
+      const { page } = await fixture.open();
+      await adviseWith(page, 'confirm_mailbox', { account: 'new@example.com' }, [
+        { email_address: 'former@example.com', access: null },
+        { email_address: 'added@example.com', access: 'delegation' },
+      ]);
+      expect(await page.locator('#advice').getByRole('button').allTextContents()).toEqual([
+        'new@example.com is a new mailbox, in addition to former@example.com',
+        'former@example.com is now new@example.com',
+      ]);
     });
 
     it.each([
@@ -465,12 +484,19 @@ async function showNotSetUp(page: Page): Promise<void> {
   });
 }
 
-async function adviseWith(page: Page, action: string): Promise<void> {
+/** @param changed mailboxes of the answer, each like the real first one except for these members */
+async function adviseWith(
+  page: Page,
+  action: string,
+  item: object = {},
+  changed: readonly object[] = [{}],
+): Promise<void> {
   await page.route(OVERVIEW, async (route) => {
     const headers = { ...route.request().headers(), 'sec-fetch-site': 'same-origin' };
     const { status, ...rest } = await (await route.fetch({ headers })).json();
-    const advice = { advice: ['Do.'], advice_items: [{ code: 'test', text: 'Do.', action }] };
-    await route.fulfill({ json: { ...rest, status: { ...status, ...advice } } });
+    const advice = { advice: ['Do.'], advice_items: [{ code: 'test', text: 'Do.', action, ...item }] };
+    const mailboxes = changed.map((one) => ({ ...status.mailboxes[0], ...one }));
+    await route.fulfill({ json: { ...rest, status: { ...status, ...advice, mailboxes } } });
   });
   await refresh(page);
   await page.locator('#advice', { hasText: 'Do.' }).waitFor();

@@ -187,6 +187,19 @@ describe('the action of an advice', () => {
     expect(advise(stopped)[0]).toMatch(/unknown\. POST start\.$/);
   });
 
+  it('promises no retry and no next attempt while the monitor is stopped', () => {
+    const failed = {
+      code: 'gmail_unavailable',
+      detail: '503',
+      remediation: ERRORS.gmail_unavailable.remediation,
+    };
+    const mailboxes = [mailbox({ last_error: failed, failing: failing(), watch: watchWith(failed) })];
+    expect(advise({ mailboxes }).join()).toMatch(/the call is tried again.*The next attempt is at 2026/);
+    const stopped = advise({ is_running: false, scheduler: null, mailboxes });
+    expect(stopped.join()).not.toMatch(/Nothing to do|tried again|next attempt/);
+    expect(stopped.join()).toMatch(/POST start\..*1 message of orders@example\.com cannot be fetched/);
+  });
+
   it('advises poll-now while no run begins, and says since when and what to check', () => {
     expect(advise({ state: 'not_polling' })).toEqual([
       expect.stringMatching(

@@ -184,6 +184,33 @@ describe('the mailboxes that count', () => {
     expect(status.advice_items.map((item) => item.code)).toEqual(['bad_client']);
   });
 
+  it.each([
+    ['shows', 'the state of a single mailbox comes from it', { ...REVOKED }, 0, 'reauth_required'],
+    [
+      'hides',
+      'a pause replaces the state',
+      { ...REVOKED, last_error_code: 'gmail_unavailable' },
+      0,
+      'stopped',
+    ],
+    ['hides', 'another mailbox is read', { ...REVOKED }, 1, 'watching'],
+  ] as const)(
+    '%s the last error of a paused first mailbox when %s',
+    async (verb, _case, columns, addedCount, state) => {
+      await fixture.mailbox(columns);
+      await addMailboxes(addedCount);
+      await fixture.db.query(
+        "update email_monitor_status set credential_fingerprint = (select max(credential_fingerprint) from mailboxes), last_error = 'Rejected.'",
+      );
+      expect((await fixture.status()).last_error).toBe('Rejected.');
+      await setPaused(fixture.db, 'orders@example.com', true);
+      expect(await fixture.status()).toMatchObject({
+        state,
+        last_error: verb === 'shows' ? 'Rejected.' : null,
+      });
+    },
+  );
+
   it('a paused mailbox does not change the state of the monitor, but its waiting mail is unknown', async () => {
     await fixture.mailbox();
     const known = ago(30);
