@@ -82,8 +82,8 @@ returning gmail_message_id, was_known`,
 
 // The listing excludes spam and drafts and asks for the configured label. So a listed message that was ignored for one of
 // these has other labels now, and one that was ignored as sent has the label, which overrides SENT. A listed message is not
-// gone either. All are fetched and checked by their current labels. A message that an earlier reconciliation fetched, with the
-// same result, is fetched again once per day, not at every reconciliation.
+// gone either. All are fetched, and the ignored ones are checked by their current labels. A message that an earlier
+// reconciliation fetched, with the same result, is fetched again once per day, not at every reconciliation.
 // $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is fetched again
 const REFETCH = statement(
   `
@@ -91,7 +91,7 @@ update email_ledger l
 set state = 'pending',
     source = 'reconciliation',
     ignored_rule = null,
-    labels_unknown = true,
+    labels_unknown = l.labels_unknown or l.state = 'ignored',
     listed_label_id = $3::text,
     attempt_count = 0,
     last_attempt_at = null,
