@@ -157,7 +157,7 @@ select coalesce((select has_newer_hint from held), false) as has_newer_hint,
        case
          when $14::text is null then null
          when w.topic is distinct from $14::text then 0
-         else greatest(0, floor(extract(epoch from w.expires_at - now())))::integer
+         else greatest(0, floor(extract(epoch from w.expires_at - now())))::bigint
        end as watch_remaining_seconds,
        queues.oldest_seconds as queue_oldest_seconds, queues.dead_total as queue_dead_total,
        pg_notification_queue_usage() as notification_queue_usage
@@ -244,7 +244,7 @@ where m.id = $1::integer`,
     failing_total: 'integer',
     live_waiting_seconds: 'integer?',
     missing_total: 'integer?',
-    watch_remaining_seconds: 'integer?',
+    watch_remaining_seconds: 'bigint?',
     queue_oldest_seconds: 'integer?',
     queue_dead_total: 'integer',
     notification_queue_usage: 'double precision',

@@ -81,9 +81,9 @@ returning gmail_message_id, was_known`,
 );
 
 // The listing excludes spam and drafts and asks for the configured label. So a listed message that was ignored for one of
-// these has other labels now. A listed message is not gone either. Both are fetched and checked by their current labels. A
-// message that an earlier reconciliation fetched, with the same result, is fetched again once per day, not at every
-// reconciliation.
+// these has other labels now, and one that was ignored as sent has the label, which overrides SENT. A listed message is not
+// gone either. All are fetched, and the ignored ones are checked by their current labels. A message that an earlier
+// reconciliation fetched, with the same result, is fetched again once per day, not at every reconciliation.
 // $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is fetched again
 const REFETCH = statement(
   `
@@ -91,7 +91,7 @@ update email_ledger l
 set state = 'pending',
     source = 'reconciliation',
     ignored_rule = null,
-    labels_unknown = true,
+    labels_unknown = l.labels_unknown or l.state = 'ignored',
     listed_label_id = $3::text,
     attempt_count = 0,
     last_attempt_at = null,
@@ -102,7 +102,9 @@ set state = 'pending',
 where l.mailbox_id = $1::integer
   and l.gmail_message_id = any ($2::text[])
   and (l.state = 'gone'
-    or l.state = 'ignored' and (l.ignored_rule in ('spam', 'draft') or l.ignored_rule = 'label' and $3::text is not null))
+    or l.state = 'ignored' and (
+      l.ignored_rule in ('spam', 'draft')
+        or l.ignored_rule in ('label', 'sent') and $3::text is not null))
   and (l.source <> 'reconciliation' or l.resolved_at <= now() - $4::integer * interval '1 second')
 returning l.gmail_message_id`,
   { gmail_message_id: 'text' },

@@ -119,7 +119,9 @@ export const metadataSchema = fieldsOf<gmail_v1.Schema$Message>()({
 export const watchSchema = fieldsOf<gmail_v1.Schema$WatchResponse>()({
   historyId,
   /** Epoch milliseconds; int64, a string in JSON. */
-  expiration: z.pipe(z.union([digits, z.int()]), z.transform(Number)),
+  expiration: z
+    .pipe(z.union([digits, z.int()]), z.transform(Number))
+    .check(z.refine((ms) => ms <= MAX_DATE_MS)),
 });
 
 /** `stop` answers with an empty body, which counts as an empty object. */

@@ -105,8 +105,17 @@ function ruleFor(run: RunContext, claim: Claim, message: RawMessage): Rule | nul
   // It carried the label when the listing found it, even if a person has removed the label since.
   if (claim.listedLabelId !== null) labels.add(claim.listedLabelId);
   const rule = claim.labelsUnknown ? ruleForFetched(labels, run.label) : null;
+  if (rule === null && wasIgnored(claim) && labels.has('TRASH')) return 'trash';
   const isRequested = claim.hasHistoryRecord || claim.source === 'initial' || claim.source === 'backfill';
   return rule ?? (!isRequested && arrivedBeforeStart(run, message) ? 'before_start' : null);
+}
+
+/**
+ * The history showed the message as spam or as a draft, and a reconciliation lists it now. It was moved to the trash if it is
+ * there, and not received: the history would have shown that it left spam for the inbox.
+ */
+function wasIgnored({ hasHistoryRecord, labelsUnknown, listedLabelId, source }: Claim): boolean {
+  return source === 'reconciliation' && hasHistoryRecord && labelsUnknown && listedLabelId === null;
 }
 
 /**

@@ -31,7 +31,8 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
     gmailMessageId: claim.gmailMessageId,
     gmailThreadId: message.threadId,
     labelIds: message.labelIds,
-    receivedAt: message.internalDate ?? new Date(),
+    // By the database's clock: that of the instance may be wrong.
+    receivedAt: message.internalDate ?? claim.discoveredAt,
     email,
     parserVersion: PARSER_VERSION,
     raw: {

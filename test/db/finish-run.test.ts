@@ -266,6 +266,18 @@ describe('run totals', () => {
       watchRemainingSeconds: 0,
     });
   });
+
+  test('a watch that expires in thousands of years does not prevent the end of the run', async () => {
+    const { lease, runId } = await begun();
+    await db.query(
+      `insert into mailbox_watches (mailbox_id, topic, expires_at)
+       values ($1, 'projects/p/topics/t', '9999-12-31 00:00:00Z')`,
+      [lease.mailboxId],
+    );
+    expect(await finishRunOf(db, lease, { runId, watchTopic: 'projects/p/topics/t' })).toMatchObject({
+      watchRemainingSeconds: expect.toSatisfy((seconds: number) => seconds > 2 ** 31),
+    });
+  });
 });
 
 describe('backoff', () => {

@@ -318,6 +318,18 @@ describe('watch', () => {
     expect(fixture.units).toEqual([100]);
   });
 
+  it.each(['99999999999999999999', '253402300800000', Number.MAX_SAFE_INTEGER])(
+    'rejects an expiry of %o, which the database cannot store',
+    async (expiration) => {
+      nock(GMAIL).post('/gmail/v1/users/me/watch').times(4).reply(200, { historyId: '1', expiration });
+      const error = await errorOf(fixture.client.watch(fixture.context, 'projects/demo/topics/gmail'));
+      expect(error).toMatchObject({
+        code: 'gmail_unavailable',
+        message: 'users.watch: the response has no valid "expiration".',
+      });
+    },
+  );
+
   it.each([
     [204, ''],
     [200, ''],

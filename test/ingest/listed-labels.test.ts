@@ -69,3 +69,16 @@ test('stores a message sent as the mailbox itself when a listing finds it under 
   await system.ingest();
   expect(await ledger(system)).toEqual({ [id]: 'stored' });
 });
+
+test('a reconciliation stores a message that was ignored as only sent before its label was configured', async () => {
+  const system = await createTestSystem();
+  await system.ingest();
+  const orders = system.gmail.createLabel('Orders');
+  const { id } = system.gmail.deliver(mail('Order'), { labelIds: ['SENT'], filterLabelIds: [orders] });
+  await system.ingest();
+  // Confirms the cursor, so that no later run lists the arrival again.
+  await system.ingest();
+  expect(await ledger(system)).toEqual({ [id]: 'ignored: sent' });
+  await system.instance({ GMAIL_LABEL_ID: 'Orders' }).call('pollNow', { query: { reconcile: 'all' } });
+  expect(await ledger(system)).toEqual({ [id]: 'stored' });
+});

@@ -254,6 +254,32 @@ describe('messages outside the inbox', () => {
     expect(await storedIds(system)).toEqual([id]);
   });
 
+  test('a reconciliation stores a message that was marked gone and is in the trash now', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    const { id } = system.gmail.deliver(mail('Late'));
+    system.gmail.faults.add({ kind: 'status', status: 404, reason: 'notFound', messageId: id, times: 1 });
+    await system.ingest();
+    system.gmail.trash(id);
+    await makeNextDue(system);
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([id]);
+  });
+
+  test.each([
+    ['spam', 'SPAM'],
+    ['a draft', 'DRAFT'],
+  ])('a reconciliation does not store %s that is moved to the trash', async (_case, labelId) => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    const { id } = system.gmail.deliver(mail('Not received'), { labelIds: [labelId] });
+    await system.ingest();
+    system.gmail.modifyLabels(id, { add: ['TRASH'], remove: [labelId] });
+    await system.ingest();
+    await makeNextDue(system);
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'ignored: trash' });
+    expect(await result(system)).toMatchObject({ gmail_count: 1, ignored_count: 1 });
+  });
+
   test('a reconciliation stores a message that left spam without a history record', async () => {
     const system = await startedAnHourAgo(await createTestSystem());
     const { id } = system.gmail.deliver(mail('Rescued'), { labelIds: ['SPAM'] });

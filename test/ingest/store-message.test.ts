@@ -49,6 +49,22 @@ describe('storeMessage', () => {
     ]);
   });
 
+  test('dates an email to which Gmail gives no valid date by the time of its discovery', async () => {
+    const system = await startedSystem();
+    const { id } = system.gmail.deliver(order('undated'), { internalDate: new Date(Number.NaN) });
+    system.gmail.faults.add({ kind: 'status', status: 400, messageId: id, times: 1 });
+    await system.ingest();
+    await system.rows("update email_ledger set discovered_at = discovered_at - interval '1 hour'");
+    expect(await system.ingest()).toMatchObject({ counts: { stored: 1 } });
+    expect(
+      await system.rows(
+        `select abs(extract(epoch from e.received_at - l.discovered_at)) < 0.001 as is_discovery
+         from incoming_emails e
+         join email_ledger l using (mailbox_id, gmail_message_id)`,
+      ),
+    ).toEqual([{ is_discovery: true }]);
+  });
+
   test('counts each stored email once', async () => {
     const system = await startedSystem();
     deliverOrders(system, 7);
