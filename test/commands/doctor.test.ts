@@ -236,6 +236,14 @@ describe('Gmail checks of the doctor', () => {
     });
   });
 
+  it('asks for a readable file, not for a new consent, when a credential file cannot be read', async () => {
+    await startSystem();
+    const env = { GMAIL_REFRESH_TOKEN: '', GMAIL_REFRESH_TOKEN_FILE: '/nonexistent/token' };
+    expectProblems(await check(env), {
+      credentials: ['fail', /^GMAIL_REFRESH_TOKEN_FILE names .*ENOENT/, /^Provide the file at this path/],
+    });
+  });
+
   it('reports a revoked refresh token', async () => {
     await startSystem();
     system.gmail.revokeRefreshToken();
