@@ -1,7 +1,7 @@
 /** Checks the credentials, their scope and lifetime, and the Gmail API. Two calls, one quota unit. */
 import type { Config } from '../../shared/config.ts';
-import type { GmailCredentials } from '../../shared/credentials.ts';
 import { UNREADABLE_FILE_REMEDIATION } from '../../shared/control/status/advice.ts';
+import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
 import { createAccessTokens } from '../../shared/gmail/access-tokens.ts';

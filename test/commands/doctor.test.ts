@@ -166,7 +166,11 @@ describe('database checks of the doctor', () => {
     await startSystem();
     await system.db.query("insert into schema_migrations (name, run_on) values ('9999_later', now())");
     expectProblems(await check(), {
-      migrations: ['warn', /newer than this code: 9999_later/, /After a rollback .* Otherwise use the version/],
+      migrations: [
+        'warn',
+        /newer than this code: 9999_later/,
+        /After a rollback .* Otherwise use the version/,
+      ],
     });
   });
 

@@ -80,9 +80,14 @@ test('.env.example lists exactly the variables that the code reads, each once', 
 });
 
 test('.env.example names every function and every part of the accounts', () => {
-  const commentOf = (name: string) => new RegExp(`((?:^#.*\\n)+)${name}=`, 'm').exec(read('.env.example'))?.[1] ?? '';
-  expect(TARGETS.filter((target) => !new RegExp(`\\b${target}\\b`).test(commentOf('APP_FUNCTION')))).toEqual([]);
-  expect(ACCOUNT_PARTS.filter((part) => !new RegExp(`\\b${part}\\b`).test(commentOf('DB_ACCOUNTS')))).toEqual([]);
+  const commentOf = (name: string) =>
+    new RegExp(`((?:^#.*\\n)+)${name}=`, 'm').exec(read('.env.example'))?.[1] ?? '';
+  expect(TARGETS.filter((target) => !new RegExp(`\\b${target}\\b`).test(commentOf('APP_FUNCTION')))).toEqual(
+    [],
+  );
+  expect(ACCOUNT_PARTS.filter((part) => !new RegExp(`\\b${part}\\b`).test(commentOf('DB_ACCOUNTS')))).toEqual(
+    [],
+  );
 });
 
 test('Terraform sets exactly the variables that a deployment needs', () => {

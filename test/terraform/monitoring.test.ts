@@ -225,7 +225,9 @@ describe('alerts', () => {
   });
 
   test('the log of poll that the runbook of missing runs reads has the lines of a start that fails, which have no severity', () => {
-    const command = /^.*service_name="\$\{name\}-poll".*$/m.exec(read('terraform/runbooks/no-successful-cycle.md.tftpl'))?.[0];
+    const command = /^.*service_name="\$\{name\}-poll".*$/m.exec(
+      read('terraform/runbooks/no-successful-cycle.md.tftpl'),
+    )?.[0];
     expect(command).toMatch(/\(severity>=WARNING OR logName:stderr\).*textPayload/);
   });
 

@@ -132,10 +132,7 @@ function credentialAdvice(config: Config): AdviceItem[] {
   const unset = missingCredentials.filter((name) => !unreadable.includes(name));
   return [
     ...credentialProblems.map((problem) =>
-      advise(
-        'credentials_unreadable',
-        `${problem}. ${UNREADABLE_FILE_REMEDIATION}`,
-      ),
+      advise('credentials_unreadable', `${problem}. ${UNREADABLE_FILE_REMEDIATION}`),
     ),
     ...(unset.length === 0 ? [] : [advise('not_configured', `Not set: ${unset.join(', ')}.`, 'authorize')]),
   ];
