@@ -3,7 +3,7 @@
  * it when nothing else is configured, or when DATABASE_URL names the database of the running stack. It contains the password of the local database, so only its owner may read it.
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { Environment } from '../shared/config.ts';
 import { isStackRunning } from './stack-lock.ts';
@@ -19,8 +19,9 @@ export function hasGmailCredentials(env: Environment): boolean {
   );
 }
 
+/** Absolute: PostgreSQL's programs run in another folder. */
 export function dataFolderOf(env: Environment): string {
-  return env['LOCAL_DATA_DIR'] || join(import.meta.dirname, '../.local');
+  return resolve(env['LOCAL_DATA_DIR']?.trim() || join(import.meta.dirname, '../.local'));
 }
 
 export function writeLocalEnv(dataFolder: string, settings: Environment): void {

@@ -16,7 +16,7 @@ import {
 } from './config-fields.ts';
 import { type GmailCredentials, type ReadFile, readCredentials } from './credentials.ts';
 import { type DatabaseAccount, parseDatabaseAccounts } from './db-accounts.ts';
-import { LOG_LEVELS, type LogLevel } from './log.ts';
+import { LOG_FORMATS, LOG_LEVELS, type LogFormat, type LogLevel } from './log.ts';
 
 export type DatabaseTarget =
   | { readonly kind: 'url'; readonly url: string }
@@ -83,6 +83,7 @@ export interface Config {
   readonly consumerMaxWaitSeconds: number;
   /** Time after which one invocation stops and leaves the rest to the next one. */
   readonly runBudgetSeconds: number;
+  readonly logFormat: LogFormat;
   readonly logLevel: LogLevel;
   readonly projectId: string | null;
   /** Set by Cloud Run, which authenticates every caller; null elsewhere. */
@@ -167,6 +168,7 @@ const schema = z.object({
   ),
   CONSUMER_MAX_WAIT_SECONDS: integer(3600, 60, 2_592_000),
   RUN_BUDGET_SECONDS: integer(50, 5, 1700),
+  LOG_FORMAT: z.pipe(withDefault('json'), z.enum(LOG_FORMATS, `must be ${LOG_FORMATS.join(' or ')}`)),
   LOG_LEVEL: z.pipe(
     z.pipe(
       withDefault('info'),
@@ -241,6 +243,7 @@ export function readConfig(env: Environment, readFile?: ReadFile): Config {
     databaseAccounts: e.DB_ACCOUNTS,
     consumerMaxWaitSeconds: e.CONSUMER_MAX_WAIT_SECONDS,
     runBudgetSeconds: e.RUN_BUDGET_SECONDS,
+    logFormat: e.LOG_FORMAT,
     logLevel: e.LOG_LEVEL,
     projectId: e.GOOGLE_CLOUD_PROJECT,
     cloudRunService: e.K_SERVICE,

@@ -4,7 +4,7 @@
  * its part.
  */
 
-/** `ingest` runs `poll`, `gmail-push` and `poll-now`; `control` runs `start` and `stop`; the others run the functions of these names. */
+/** `ingest` runs `poll`, `gmail-push`, `poll-now` and `ingest-mailbox`; `control` runs `start` and `stop`; the others run the functions of these names. */
 export const FUNCTION_PARTS = ['ingest', 'control', 'console', 'status', 'attachment_url'] as const;
 /** A `consumer` is one kind of work of the next phase, with a name of its own. */
 export const ACCOUNT_PARTS = [...FUNCTION_PARTS, 'consumer'] as const;

@@ -56,6 +56,10 @@ export interface Log {
   with(fields: LogFields): Log;
 }
 
+/** `json` for machines, `text` for a terminal. */
+export const LOG_FORMATS = ['json', 'text'] as const;
+export type LogFormat = (typeof LOG_FORMATS)[number];
+
 export const LOG_LEVELS = ['debug', 'info', 'warning', 'error'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 const RANK = { DEBUG: 0, INFO: 1, WARNING: 2, ERROR: 3 } as const;
@@ -65,8 +69,7 @@ export interface LogOptions {
   readonly level: LogLevel;
   /** Receives one line, without its newline. */
   readonly sink: (line: string) => void;
-  /** `json` for machines, `text` for a terminal. */
-  readonly format: 'json' | 'text';
+  readonly format: LogFormat;
 }
 
 export function createLog(options: LogOptions, base: LogFields = {}): Log {

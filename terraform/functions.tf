@@ -73,7 +73,8 @@ resource "google_cloud_run_v2_service" "function" {
   ingress              = contains(["poll", "gmail-push", "ingest-mailbox"], each.key) ? "INGRESS_TRAFFIC_INTERNAL_ONLY" : "INGRESS_TRAFFIC_ALL"
   invoker_iam_disabled = false
   iap_enabled          = each.key == "console" && var.iap
-  deletion_protection  = var.deletion_protection
+  # A function of an option is not protected, because Terraform would refuse to turn the option off.
+  deletion_protection = var.deletion_protection && !contains(["attachment-url", "gmail-push", "ingest-mailbox"], each.key)
 
   template {
     labels          = local.labels

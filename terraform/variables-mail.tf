@@ -35,14 +35,9 @@ variable "gmail_initial_query" {
 }
 
 variable "gmail_label_id" {
-  description = "Id (not the name) of the Gmail label that emails must have. Empty: all received emails."
+  description = "Name or id of the Gmail label that emails must have. Empty: all received emails."
   type        = string
   default     = ""
-
-  validation {
-    condition     = can(regex("^[^ ]*$", var.gmail_label_id))
-    error_message = "gmail_label_id must be the id of a label, which contains no spaces, not its name."
-  }
 }
 
 variable "gmail_project_quota_units_per_minute" {

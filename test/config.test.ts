@@ -49,6 +49,7 @@ describe('defaults', () => {
       databaseAccounts: [],
       consumerMaxWaitSeconds: 3600,
       runBudgetSeconds: 50,
+      logFormat: 'json',
       logLevel: 'info',
       projectId: null,
       cloudRunService: null,
@@ -87,6 +88,7 @@ describe('defaults', () => {
       'DB_POOL_SIZE',
       'MIGRATE_URL',
       'RUN_BUDGET_SECONDS',
+      'LOG_FORMAT',
       'LOG_LEVEL',
       'GOOGLE_CLOUD_PROJECT',
       'K_SERVICE',
@@ -117,6 +119,7 @@ describe('readConfig', () => {
       DB_POOL_SIZE: '9',
       MIGRATE_URL: ' https://migrate.example.com ',
       RUN_BUDGET_SECONDS: '500',
+      LOG_FORMAT: ' text ',
       LOG_LEVEL: 'WARNING',
       GOOGLE_CLOUD_PROJECT: 'p',
       K_SERVICE: 'console',
@@ -141,6 +144,7 @@ describe('readConfig', () => {
       databasePoolSize: 9,
       migrateUrl: 'https://migrate.example.com',
       runBudgetSeconds: 500,
+      logFormat: 'text',
       logLevel: 'warning',
       projectId: 'p',
       cloudRunService: 'console',
@@ -319,6 +323,7 @@ describe('ConfigError', () => {
     CLOUD_SQL_INSTANCE: 'hunter2',
     DB_POOL_SIZE: '1.5',
     RUN_BUDGET_SECONDS: '4',
+    LOG_FORMAT: 'hunter2-g',
     LOG_LEVEL: 'hunter2-e',
   };
 
@@ -328,7 +333,7 @@ describe('ConfigError', () => {
   });
 
   it('never shows a value, because it may be a secret', () => {
-    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 15 errors:\n {2}- GMAIL_/);
+    expect(() => readConfig(BROKEN)).toThrow(/^The configuration has 16 errors:\n {2}- GMAIL_/);
     expect(errorsOf(BROKEN).join('\n')).not.toMatch(/hunter2|39\b|ftp|mysql/);
   });
 

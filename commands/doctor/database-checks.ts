@@ -79,8 +79,9 @@ async function checkSchema(db: Database): Promise<CheckResult> {
     return fail('migrations', `not applied yet: ${pending.join(', ')}`, remediation);
   }
   if (unknown.length > 0) {
-    const remediation = 'Use the version of the code that migrated this database, or a newer one.';
-    return fail('migrations', `newer than this code: ${unknown.join(', ')}`, remediation);
+    const remediation =
+      'After a rollback to the version before, nothing. Otherwise use the version of the code that migrated this database.';
+    return warn('migrations', `newer than this code: ${unknown.join(', ')}`, remediation);
   }
   return ok('migrations', 'current');
 }

@@ -1,5 +1,6 @@
 /** Checks the credentials, their scope and lifetime, and the Gmail API. Two calls, one quota unit. */
 import type { Config } from '../../shared/config.ts';
+import { UNREADABLE_FILE_REMEDIATION } from '../../shared/control/status/advice.ts';
 import type { GmailCredentials } from '../../shared/credentials.ts';
 import { Deadline } from '../../shared/deadline.ts';
 import { AppError } from '../../shared/errors.ts';
@@ -22,9 +23,14 @@ export async function checkGmail(config: Config): Promise<CheckResult[]> {
   const { gmail: credentials } = config;
   if (credentials !== null) return await checkAccess(config, { kind: 'refresh_token', credentials }, null);
   const { credentialProblems: problems, missingCredentials: missing } = config;
-  const text = problems.length > 0 ? problems.join('; ') : `not set: ${missing.join(', ')}`;
   return [
-    fail('credentials', text, 'Run `npm run authorize`, which obtains all three.'),
+    problems.length > 0
+      ? fail('credentials', problems.join('; '), UNREADABLE_FILE_REMEDIATION)
+      : fail(
+          'credentials',
+          `not set: ${missing.join(', ')}`,
+          'Run `npm run authorize`, which obtains all three.',
+        ),
     ...REST.map((name) => skip(name, 'not checked')),
   ];
 }

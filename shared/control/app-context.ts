@@ -34,11 +34,7 @@ export function createAppContext(
   clock: Clock = monotonicClock,
 ): AppContext {
   const config = readConfig(env);
-  const log = createLog({
-    level: config.logLevel,
-    sink,
-    format: env['LOG_FORMAT'] === 'text' ? 'text' : 'json',
-  });
+  const log = createLog({ level: config.logLevel, sink, format: config.logFormat });
   const db = openDatabase({
     target: config.database,
     poolSize: config.databasePoolSize,

@@ -14,7 +14,7 @@ const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
 const LOCK_TIMEOUT = '55P03';
 
 /** Insufficient privilege: the account is wrong, not the statement. */
-const DENIED = '42501';
+export const DENIED = '42501';
 
 /** Unknown user, wrong password, no rule for the host, or unknown database. The message names these settings only. */
 const LOGIN_FAILED = new Set(['28000', '28P01', '3D000']);

@@ -28,6 +28,11 @@ run "attachments_bucket_adds_the_bucket_and_attachment_url" {
     project_id            = "a-project-of-thirty-characters"
   }
 
+  assert {
+    condition     = !google_cloud_run_v2_service.function["attachment-url"].deletion_protection
+    error_message = "Terraform would refuse to turn attachments_bucket off."
+  }
+
   # The bucket.
   assert {
     condition     = google_storage_bucket.attachments[0].soft_delete_policy[0].retention_duration_seconds == 0 && !google_storage_bucket.attachments[0].versioning[0].enabled

@@ -80,8 +80,8 @@ run "default_plan" {
     error_message = "The database must be protected in Terraform and in Cloud SQL."
   }
   assert {
-    condition     = alltrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && alltrue([for service in local.all_services : service.deletion_protection])
-    error_message = "The credentials and the services must be protected."
+    condition     = alltrue([for secret in google_secret_manager_secret.credential : secret.deletion_protection]) && [for key, service in local.all_services : key if !service.deletion_protection] == ["gmail-push"]
+    error_message = "The credentials and the services must be protected, except one that \"push = false\" removes."
   }
 
   # A new instance takes database and users with it when it is deleted.

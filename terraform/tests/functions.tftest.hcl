@@ -141,11 +141,17 @@ run "changed_source_changes_the_image" {
   }
 }
 
-run "builds_in_another_region_and_runs_for_the_longest_time" {
+run "builds_in_another_region_runs_for_the_longest_time_and_takes_the_name_of_a_label" {
   command = plan
   variables {
     build_region       = "us-central1"
+    gmail_label_id     = "Purchase orders"
     run_budget_seconds = 540
+  }
+
+  assert {
+    condition     = local.environment.GMAIL_LABEL_ID == "Purchase orders"
+    error_message = "The code finds a label by its name, which may contain spaces."
   }
 
   assert {

@@ -24,6 +24,11 @@ run "mailbox_instances_adds_a_topic_that_calls_ingest_mailbox" {
     kms_key           = "projects/orders-example/locations/europe-west1/keyRings/main/cryptoKeys/mail"
   }
 
+  assert {
+    condition     = !google_cloud_run_v2_service.function["ingest-mailbox"].deletion_protection
+    error_message = "Terraform would refuse to turn mailbox_instances off."
+  }
+
   # The topic, and who publishes.
   assert {
     condition     = google_pubsub_topic.work[0].name == "email-monitor-work" && google_pubsub_topic.work[0].kms_key_name == var.kms_key && google_pubsub_topic.work[0].labels["app"] == "email-monitor"

@@ -14,6 +14,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { dataFolderOf } from '../../local/local-env.ts';
 import { folderNote } from '../../local/mailbox.ts';
 import { freePort, portProblem } from '../../local/ports.ts';
 import { stopOrphan } from '../../local/postgres/server.ts';
@@ -60,6 +61,11 @@ async function expectNoPostgres(): Promise<void> {
 function isReadableByOthers(path: string): boolean {
   return ((statSync(path, { throwIfNoEntry: false })?.mode ?? 0) & 0o077) !== 0;
 }
+
+it('the data folder is absolute, because initdb runs in another folder, and a blank LOCAL_DATA_DIR is the default', () => {
+  expect(dataFolderOf({ LOCAL_DATA_DIR: ' second ' })).toBe(join(process.cwd(), 'second'));
+  expect(dataFolderOf({ LOCAL_DATA_DIR: ' ' })).toBe(dataFolderOf({}));
+});
 
 describe('npm start', () => {
   it('stops PostgreSQL when the start fails later, and prints the reason', async () => {

@@ -10,11 +10,10 @@ import { variablesText } from './variables.ts';
 const ROOT = join(import.meta.dirname, '../..');
 const read = (file: string) => readFileSync(join(ROOT, file), 'utf8');
 
-/** Not read by `readConfig`, but by the log, commands, the local stack or Google's clients. */
+/** Not read by `readConfig`, but by commands, the local stack or Google's clients. */
 const READ_ELSEWHERE = [
   // By the entry of the build.
   'APP_FUNCTION',
-  'LOG_FORMAT',
   'ERASURE_KEY',
   'GOOGLE_OAUTH_AUTH_URL',
   'PORT',
@@ -78,6 +77,17 @@ function namesRead(): string[] {
 
 test('.env.example lists exactly the variables that the code reads, each once', () => {
   expect([...exampleNames].sort()).toEqual([...namesRead(), ...READ_ELSEWHERE].sort());
+});
+
+test('.env.example names every function and every part of the accounts', () => {
+  const commentOf = (name: string) =>
+    new RegExp(`((?:^#.*\\n)+)${name}=`, 'm').exec(read('.env.example'))?.[1] ?? '';
+  expect(TARGETS.filter((target) => !new RegExp(`\\b${target}\\b`).test(commentOf('APP_FUNCTION')))).toEqual(
+    [],
+  );
+  expect(ACCOUNT_PARTS.filter((part) => !new RegExp(`\\b${part}\\b`).test(commentOf('DB_ACCOUNTS')))).toEqual(
+    [],
+  );
 });
 
 test('Terraform sets exactly the variables that a deployment needs', () => {

@@ -224,6 +224,13 @@ describe('alerts', () => {
     for (const text of sections) expect(text).toContain(`*${part}:*`);
   });
 
+  test('the log of poll that the runbook of missing runs reads has the lines of a start that fails, which have no severity', () => {
+    const command = /^.*service_name="\$\{name\}-poll".*$/m.exec(
+      read('terraform/runbooks/no-successful-cycle.md.tftpl'),
+    )?.[0];
+    expect(command).toMatch(/\(severity>=WARNING OR logName:stderr\).*textPayload/);
+  });
+
   test('runbooks name only events, error codes, fields, variables and functions that exist', () => {
     for (const key of keys) {
       const runbook = read(`terraform/runbooks/${key}.md.tftpl`);

@@ -30,6 +30,10 @@ import type { RejectedListing } from './rejected-listings.ts';
 /** Runs delete objects within minutes; a large erasure takes longer. */
 const UNCOLLECTED_MS = 24 * 3_600_000;
 
+export const UNREADABLE_FILE_REMEDIATION =
+  'Provide the file at this path and make it readable. In the cloud: mount the secret there, enable its version, and grant the ' +
+  'service account of the function access to the secret.';
+
 /** The advice as text with its command, for the member `advice`. */
 export function adviceText({ action, command, text }: AdviceItem): string {
   return command === undefined ? withCommand(text, action) : `${text} ${command}`;
@@ -130,11 +134,7 @@ function credentialAdvice(config: Config): AdviceItem[] {
   const unset = missingCredentials.filter((name) => !unreadable.includes(name));
   return [
     ...credentialProblems.map((problem) =>
-      advise(
-        'credentials_unreadable',
-        `${problem}. Provide the file at this path and make it readable. In the cloud: mount the secret there, enable its version, ` +
-          'and grant the service account of the function access to the secret.',
-      ),
+      advise('credentials_unreadable', `${problem}. ${UNREADABLE_FILE_REMEDIATION}`),
     ),
     ...(unset.length === 0 ? [] : [advise('not_configured', `Not set: ${unset.join(', ')}.`, 'authorize')]),
   ];

@@ -84,8 +84,8 @@ end`;
 }
 
 /**
- * Accounts that an earlier call granted to a consumer. Before consumers had names, only they had a privilege on this column alone.
- * The console has one too: an account that was the console's and is no longer listed also loses its privileges.
+ * Accounts that an earlier call granted to a consumer. Before consumers had names, they had a privilege on the column `processed`
+ * alone. The console has one too, and attachment-url has one on `bucket_object`: their former accounts also lose their privileges.
  */
 async function formerConsumers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
   const { rows } = await tx.query<{ account: string }>(
@@ -98,9 +98,11 @@ async function formerConsumers(tx: Queryable, listed: readonly string[]): Promis
            select
            from pg_attribute c
            cross join lateral aclexplode(c.attacl) acl
-           where c.attrelid = 'incoming_emails'::regclass
-             and c.attname = 'processed'
-             and acl.grantee = r.oid
+           where acl.grantee = r.oid
+             and (
+               (c.attrelid = 'incoming_emails'::regclass and c.attname = 'processed')
+               or (c.attrelid = 'email_attachments'::regclass and c.attname = 'bucket_object')
+             )
          )
        )`,
     [listed],

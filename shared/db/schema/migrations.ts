@@ -11,7 +11,7 @@ import type { DatabaseAccount } from '../../db-accounts.ts';
 import { AppError } from '../../errors.ts';
 import { closeConnector, connectionTo } from '../connection.ts';
 import { type Queryable, runStatement } from '../database.ts';
-import { fromPgError } from '../pg-error.ts';
+import { DENIED, fromPgError, messageOf, sqlStateOf } from '../pg-error.ts';
 import { grantAll } from './grants.ts';
 import { knownMigrations, MIGRATIONS_FOLDER } from './known-migrations.ts';
 
@@ -60,7 +60,7 @@ export async function migrate(
     await grantTogether(client, accounts);
     return applied;
   } catch (error) {
-    throw fromPgError(error);
+    throw foreignTables(error) ?? fromPgError(error);
   } finally {
     // Also rolls back and releases the lock.
     await client.end().catch(() => undefined);
@@ -130,6 +130,18 @@ function assertSameOrigin(applied: readonly string[], folder: string): void {
     'schema_incompatible',
     `The first migration of this database is ${first}, and this version begins with ${expected}.`,
   );
+}
+
+/**
+ * What exists, or has other columns, although no migration created it. Messages of this class name tables and columns only.
+ *
+ * @returns null for any other error
+ */
+function foreignTables(error: unknown): AppError | null {
+  const code = sqlStateOf(error);
+  if (!code.startsWith('42') || code === DENIED) return null;
+  const message = `The tables of another program are in the way: ${messageOf(error)} (SQLSTATE ${code}).`;
+  return new AppError('schema_incompatible', message, { cause: error });
 }
 
 /** The difference between the database and this code; both lists are empty when there is none. */

@@ -505,6 +505,13 @@ describe('repeated migration', () => {
     expect(await privilegesFound(MOVED)).toEqual([]);
   });
 
+  test('migrate takes everything from the account of attachment-url when the bucket is turned off, so that it can be dropped', async () => {
+    await migrate(target, [...ALL, { part: 'attachment_url', account: MOVED }]);
+    expect(await privilegesFound(MOVED)).not.toEqual([]);
+    await migrate(target, ALL);
+    expect(await privilegesFound(MOVED)).toEqual([]);
+  });
+
   test('migrate revokes the queue from an account that is not listed, which could act for every consumer', async () => {
     await db.query(`grant usage on schema public to "${MOVED}"`);
     await db.query(`grant execute on function claim_emails to "${MOVED}"`);

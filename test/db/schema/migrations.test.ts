@@ -188,6 +188,24 @@ describe('a database with the earlier first migration', () => {
   });
 });
 
+test.each([
+  ['a table of the same name', 'create table mailboxes (id integer)', /"mailboxes" already exists/],
+  [
+    'a schema_migrations of another tool',
+    'create table schema_migrations (version text)',
+    /"name" does not exist/,
+  ],
+])(
+  'migrate rejects a database in which another program has %s, and names it',
+  async (_name, sql, message) => {
+    await db.query(`drop schema public cascade; create schema public; ${sql}`);
+    await expect(migrate(target)).rejects.toMatchObject({
+      code: 'schema_incompatible',
+      message: expect.stringMatching(message),
+    });
+  },
+);
+
 test('the migration of held credentials takes those of the newest run, so that status stays correct until the next one', async () => {
   await db.query('drop schema public cascade; create schema public');
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-migrations-'));
