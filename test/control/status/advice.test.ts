@@ -198,6 +198,8 @@ describe('the action of an advice', () => {
     const stopped = advise({ is_running: false, scheduler: null, mailboxes });
     expect(stopped.join()).not.toMatch(/Nothing to do|tried again|next attempt/);
     expect(stopped.join()).toMatch(/POST start\..*1 message of orders@example\.com cannot be fetched/);
+    const unidentified = { is_running: false, scheduler: null, mailboxes: [] };
+    expect(items(unidentified, 'gmail_unavailable').map(({ code }) => code)).toEqual(['stopped']);
   });
 
   it('advises poll-now while no run begins, and says since when and what to check', () => {
