@@ -161,7 +161,9 @@ async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): 
   if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
   const { deadCount } = await sayOutcome(app, on, true);
   if (progress.waitingCount > 0)
-    say(`  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox, 'retries')}`);
+    say(
+      `  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox, 'retries')}`,
+    );
   if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
 }
 

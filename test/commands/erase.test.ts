@@ -166,7 +166,10 @@ describe('npm run erase', () => {
   it.each(['adam@example.com', 'a%de@example.com'])(
     'erases the emails that mention %o, also where it looks like an encoded character of a URL',
     async (address) => {
-      await storeFrom('Bob <bob@example.com>', 'orders@example.net', ['Subject: ', `Subject: 5%${address}. `]);
+      await storeFrom('Bob <bob@example.com>', 'orders@example.net', [
+        'Subject: ',
+        `Subject: 5%${address}. `,
+      ]);
       await erase(['--sender', address, '--mentions', '--apply']);
       expect(await remaining()).toEqual(ids);
     },
