@@ -161,7 +161,9 @@ async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): 
   if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
   const { deadCount } = await sayOutcome(app, on, true);
   if (progress.waitingCount > 0)
-    say(`  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox)}`);
+    say(
+      `  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox, 'retries')}`,
+    );
   if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
 }
 
@@ -190,10 +192,14 @@ function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> }
   };
 }
 
-async function continuationText({ db }: IngestContext, mailbox: Mailbox): Promise<string> {
+async function continuationText(
+  { db }: IngestContext,
+  mailbox: Mailbox,
+  does: 'continues it' | 'retries' = 'continues it',
+): Promise<string> {
   const paused = await pauseText(db, mailbox);
-  if (paused !== null) return `${paused} continues it automatically.`;
+  if (paused !== null) return `${paused} ${does} automatically.`;
   return (await readMonitorStatus(db)).isRunning
-    ? 'The poll continues it automatically.'
-    : 'The monitor is stopped; after POST start, the poll continues it automatically.';
+    ? `The poll ${does} automatically.`
+    : `The monitor is stopped; after POST start, the poll ${does} automatically.`;
 }

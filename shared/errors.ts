@@ -191,6 +191,6 @@ export function remediationForMessage(code: string | null, isDead: boolean): str
   const known = remediationFor(code);
   if (code !== null && known !== null && !hasRunOnlyRemediation(code)) return known;
   return isDead
-    ? 'Retry it, or give it up. Until then it is retried once per day for 14 days. If it fails again, check the error detail and the log lines with its Gmail id.'
+    ? 'Retry it, or give it up. While the monitor is on, it is also retried once per day for 14 days. If it fails again, check the error detail and the log lines with its Gmail id.'
     : 'It is retried at its next attempt, and becomes dead after eight failed attempts. If it keeps failing, check the error detail and the Google Workspace status page.';
 }

@@ -39,14 +39,15 @@ const RANGE_EMAILS = 500;
 const FOREIGN_KEY_VIOLATION = '23503';
 
 /**
- * Whether the text has the address, and not only as a part of a longer one: joann@example.com does not mention ann@example.com.
- * The pattern is slow, so `strpos` finds the candidates. In a URL an encoded character can precede the address.
+ * Whether the text has the address, and not only as a part of a longer one: joann@example.com and ann@example.com.au do not mention
+ * ann@example.com. The pattern is slow, so `strpos` finds the candidates. In a URL an encoded character can precede the address.
  *
  * @param before what ends there belongs to the same address
+ * @param after what begins there belongs to the same address
  */
-function mentions(text: string, before: string): string {
+function mentions(text: string, before: string, after: string): string {
   return `strpos(${text}, lower($2::text)) > 0
-      and regexp_replace(${text}, '%[0-9a-f]{2}', ' ', 'g') ~ concat('(?<!${before})', regexp_replace(lower($2::text), '(\\W)', '\\\\\\1', 'g'), '(?!-?[a-z0-9])')`;
+      and ${text} ~ concat('((?<=%[0-9a-f]{2})|(?<!${before}))', regexp_replace(lower($2::text), '(\\W)', '\\\\\\1', 'g'), '(?!${after})')`;
 }
 
 const TEXTS = `lower(concat_ws(' ', e.sender, e.recipients, array_to_string(e.delivered_to, ' '), e.subject, e.plain_text, e.body_text,
@@ -56,13 +57,13 @@ const NAMES = `lower(concat_ws(' ', e.rfc822_message_id, e.in_reply_to, e.list_i
                          from email_attachments a
                          where a.email_id = e.id)))`;
 
-// PostgreSQL lowers both sides, because JavaScript lowers some letters differently. Names and ids have addresses after a number, such
-// as <1.ann@example.com>.
+// PostgreSQL lowers both sides, because JavaScript lowers some letters differently. Names and ids have addresses after a number and
+// before an extension, such as <1.ann@example.com> and ann@example.com.gz.
 // $1 kind text, $2 value text
 const IS_SELECTED = `case $1::text
     when 'sender' then lower(e.sender_address) = lower($2::text)
     when 'mention' then lower(e.sender_address) is distinct from lower($2::text)
-      and (${mentions(TEXTS, '[a-z0-9]|[a-z0-9][._+-]')} or ${mentions(NAMES, '[a-z0-9]')})
+      and (${mentions(TEXTS, '[a-z0-9]|[a-z0-9][._+-]', '-?[a-z0-9]|\\.[a-z]{2}\\M')} or ${mentions(NAMES, '[a-z0-9]', '-?[a-z0-9]')})
     when 'mailbox' then e.mailbox_id = (select m.id from mailboxes m where lower(m.email_address) = lower($2::text))
     when 'email' then e.id = $2::text::integer
   end`;

@@ -36,7 +36,8 @@ export interface Upserted {
 //   only if its query excludes what the rule excluded. A reconciliation enters unknown ids only.
 // - A gone id becomes pending when a listing shows it.
 // - A pending id becomes live mail, with known labels, when the history knows more than a listing did.
-// - An id gets the history record that shows it first.
+// - An id gets the history record that shows it first. If only a reconciliation has found it, its source becomes the history:
+//   with the source reconciliation, an id that the history knows is one that was ignored or gone before.
 // Known ids do not consume a value of the identity column. New ids are inserted in the given order, so that a higher ledger
 // id is newer mail.
 // $1 mailbox id, $2 source, $3 priority, $4 ids, $5 rules, $6 history ids, $7 labels unknown, each id once; $8 label id of
@@ -78,6 +79,8 @@ changed as (
       source = case
         when k.is_reopened then $2::text
         when k.is_improved and $2::text in ('initial', 'backfill') and l.source in ('reconciliation', 'gap', 'newest')
+          then $2::text
+        when l.state = 'pending' and l.source = 'reconciliation' and l.history_id is null and k.history_id is not null
           then $2::text
         else l.source
       end,

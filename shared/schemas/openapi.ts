@@ -157,7 +157,10 @@ export const OPERATIONS: readonly Operation[] = [
           type: 'string',
         },
       ),
-      query('retry', 'Requeue the dead messages first.', { type: 'string', enum: ['dead'] }),
+      query('retry', 'Requeue the dead messages first, except those that were given up.', {
+        type: 'string',
+        enum: ['dead'],
+      }),
       query('reconcile', "Compare Gmail's full listing with what is stored.", {
         type: 'string',
         enum: ['all'],

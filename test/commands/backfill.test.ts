@@ -146,11 +146,11 @@ describe('npm run backfill', () => {
     const { code, output } = await run(ALL);
     expect(code).toBe(1);
     expect(output).toContain(
-      '1 message failed. The monitor is stopped; after POST start, the poll continues',
+      '1 message failed. The monitor is stopped; after POST start, the poll retries automatically.',
     );
     expect(await ledger(system)).toMatchObject({ [id]: 'pending' });
     await system.turnOn();
-    expect((await run(ALL)).output).toContain('1 message failed. The poll continues it automatically.');
+    expect((await run(ALL)).output).toContain('1 message failed. The poll retries automatically.');
     expect(await system.rows("select attempt_count from email_ledger where state = 'pending'")).toEqual([
       { attempt_count: 1 },
     ]);

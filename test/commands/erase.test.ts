@@ -163,7 +163,25 @@ describe('npm run erase', () => {
     expect(await remaining()).toEqual(ids);
   });
 
-  it.each(['joann@example.com', 'jo.ann@example.com', 'ann@example.com2', 'ann@example.com-example.org'])(
+  it.each(['adam@example.com', 'a%de@example.com'])(
+    'erases the emails that mention %o, also where it looks like an encoded character of a URL',
+    async (address) => {
+      await storeFrom('Bob <bob@example.com>', 'orders@example.net', [
+        'Subject: ',
+        `Subject: 5%${address}. `,
+      ]);
+      await erase(['--sender', address, '--mentions', '--apply']);
+      expect(await remaining()).toEqual(ids);
+    },
+  );
+
+  it.each([
+    'joann@example.com',
+    'jo.ann@example.com',
+    'ann@example.com2',
+    'ann@example.com-example.org',
+    'ann@example.com.au',
+  ])(
     'leaves the emails that mention %s, which only contains the address, when it erases mentions',
     async (longer) => {
       const other = await storeFrom(`Joann <${longer}>`, 'orders@example.net');

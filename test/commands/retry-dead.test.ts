@@ -118,6 +118,11 @@ describe('npm run retry-dead', () => {
     expect((await run(['--apply'])).output).toContain(
       'Requeued 3 messages. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll fetches',
     );
+    await system.rows("update email_ledger set state = 'dead', resolved_at = now()");
+    await system.call('stop');
+    expect((await run(['--apply'])).output).toContain(
+      'Requeued 3 messages. The mailbox is paused and the monitor is stopped: after `npm run mailbox -- resume orders@example.com` and POST start, the poll fetches',
+    );
   });
 
   it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {

@@ -280,6 +280,25 @@ describe('messages outside the inbox', () => {
     expect(await result(system)).toMatchObject({ gmail_count: 1, ignored_count: 1 });
   });
 
+  test('a message that a reconciliation found is stored when it is reported as spam and deleted before it is fetched', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    const id = await hide(system);
+    system.gmail.faults.add({ kind: 'status', status: 400, method: 'messages.get', messageId: id });
+    await system.ingest();
+    for (const [add, remove] of [
+      ['SPAM', 'INBOX'],
+      ['TRASH', 'SPAM'],
+    ] as const) {
+      system.gmail.modifyLabels(id, { add: [add], remove: [remove] });
+      await system.ingest();
+      // Confirms the cursor, so that the next run lists the next change alone.
+      await system.ingest();
+    }
+    system.gmail.faults.clear();
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([id]);
+  });
+
   test('a reconciliation stores a message that left spam without a history record', async () => {
     const system = await startedAnHourAgo(await createTestSystem());
     const { id } = system.gmail.deliver(mail('Rescued'), { labelIds: ['SPAM'] });

@@ -69,12 +69,11 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
   // The advice about a paused job names the cause.
   const isJobPaused = scheduler?.state === 'paused';
   const gaps = facts.pollingGaps.filter(({ gap }) => !(isJobPaused && gap.kind === 'no_run_begins'));
-  const isTrueNow = ({ item }: Found) => isRunning || !hasRunOnlyRemediation(item.code);
   const items = [
     ...(facts.hasCredentials || config.credentialProblems.length === 0 ? [] : credentialAdvice(config)),
     facts.isFirstUnidentified ? errorAdvice(facts.lastErrorCode, status.last_error) : null,
-    ...about(fetched.flatMap(lastErrorAdvice).filter(isTrueNow)),
-    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now)).filter(isTrueNow)),
+    ...about(fetched.flatMap(lastErrorAdvice)),
+    ...about(fetched.flatMap((mailbox) => watchAdvice(mailbox, isRunning, now))),
     schedulerAdvice(status),
     ...(isRunning ? about(gaps.map(({ address, gap }) => pollingAdvice(address, gap))) : []),
     // The advice about an enabled job also says that the monitor is stopped.
@@ -89,7 +88,9 @@ export function adviceFor(status: StatusWithoutAdvice, facts: AdviceFacts): Advi
     ...ofConsumers,
     ...retentionAdvice(status),
     isRunning ? uncollectedAdvice(status, now) : null,
-  ].filter((item) => item !== null);
+  ]
+    .filter((item) => item !== null)
+    .filter(({ code }) => isRunning || !hasRunOnlyRemediation(code));
   return items.filter((item, at) => items.findIndex((other) => other.text === item.text) === at);
 }
 

@@ -240,7 +240,7 @@ export function reconciliationAdvice(
   const found: Found[] = [];
   if (missing > 0) {
     const text = (count: number) =>
-      `The last reconciliation found ${messages(count)} missing. They are being fetched. Run a full reconciliation to verify.`;
+      `The last reconciliation found ${messages(count)} missing.${isRunning ? ' They are being fetched.' : ''} Run a full reconciliation to verify.`;
     found.push({
       address,
       item: advise('messages_missing', text(missing), 'reconcile_all'),

@@ -198,6 +198,17 @@ describe('the action of an advice', () => {
     const stopped = advise({ is_running: false, scheduler: null, mailboxes });
     expect(stopped.join()).not.toMatch(/Nothing to do|tried again|next attempt/);
     expect(stopped.join()).toMatch(/POST start\..*1 message of orders@example\.com cannot be fetched/);
+    const dead = failing({ dead_count: 1, remediation: remediationForMessage('gmail_unavailable', true) });
+    const missing = { at: NOW, missing_count: 2 } as NonNullable<MailboxStatus['reconciliation']>;
+    const others = advise({
+      is_running: false,
+      scheduler: null,
+      mailboxes: [mailbox({ failing: dead, reconciliation: missing })],
+    });
+    expect(others.join()).toMatch(/Retry it, or give it up\. While the monitor is on, it is also retried/);
+    expect(others.join()).not.toMatch(/being fetched/);
+    const unidentified = { is_running: false, scheduler: null, mailboxes: [] };
+    expect(items(unidentified, 'gmail_unavailable').map(({ code }) => code)).toEqual(['stopped']);
   });
 
   it('advises poll-now while no run begins, and says since when and what to check', () => {
