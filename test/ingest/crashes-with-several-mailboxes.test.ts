@@ -39,6 +39,29 @@ async function recordCharges(system: ManyMailboxes): Promise<() => Promise<strin
     (await system.rows<{ id: string }>('select gmail_message_id as id from charges')).map(({ id }) => id);
 }
 
+/** Records each run that reserves units for a message. A run that waits for a suspect gives them back after a second. */
+async function recordReservations(system: ManyMailboxes): Promise<(address: string) => Promise<void>> {
+  await system.rows('create table reservations (email_address text)');
+  await system.rows(`
+    create function note_reservation() returns trigger language plpgsql as
+    $$ begin
+      insert into reservations
+      select email_address from mailboxes where id = new.mailbox_id and lease_token is not null;
+      return null;
+    end $$`);
+  await system.rows(`
+    create trigger note_reservation after update on mailbox_quota for each row
+    when (new.available_units < 5885) execute function note_reservation()`);
+  return async (address) =>
+    await vi.waitFor(
+      async () => {
+        const { length } = await system.rows('select from reservations where email_address = $1', [address]);
+        if (length === 0) throw new Error(`${address} reserves no units.`);
+      },
+      { timeout: 20_000, interval: 10 },
+    );
+}
+
 test('charges no message when a process ended while one message of each of two mailboxes was open', async () => {
   const { system, gate, ann, bob } = await twoMailboxes();
   for (const gmail of [ann, bob]) gate.hold(gmail, 'messages.get');
@@ -147,23 +170,7 @@ test('a suspect that is claimed and not started is released before another mailb
   await system.rows('update email_ledger set is_crash_suspect = true');
   const maxOpen = await recordOpenWithSuspect(system);
   const run = async (address: string) => await system.call('pollNow', { query: { mailbox: address } });
-  const hasReservedUnits = async (address: string) =>
-    await vi.waitFor(
-      async () => {
-        const reserved = await system.rows(
-          `select
-         from mailboxes m
-         join mailbox_quota q on q.mailbox_id = m.id
-         where m.email_address = $1
-           and m.lease_token is not null
-           and q.available_units < 5880`,
-          [address],
-        );
-        if (reserved.length === 0) throw new Error(`${address} does not wait.`);
-      },
-      // It waits for a second.
-      { timeout: 20_000, interval: 10 },
-    );
+  const hasReservedUnits = await recordReservations(system);
   gate.hold(ann, 'messages.get');
   const runs = [run(ANN)];
   await gate.arrival();
