@@ -1,3 +1,5 @@
+/** Decides whether a malformed line is still among the headers or begins a body. Used by `header-block.ts`. */
+
 import { isHeader } from './header-lines.ts';
 
 const LF = 0x0a;

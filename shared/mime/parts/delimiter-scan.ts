@@ -1,6 +1,7 @@
 /**
  * Finds the boundary lines of the multiparts that are open at a position of a message. Each line is examined once,
- * and only when it begins with two hyphens, so a scan is linear at any nesting depth.
+ * and only when it begins with two hyphens, so a scan is linear at any nesting depth. Also guesses a boundary that no header
+ * declares.
  */
 
 import { endOfLine, isBlank } from '../headers/header-lines.ts';
