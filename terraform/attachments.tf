@@ -25,7 +25,7 @@ locals {
   ) : {}
 
   # Consumers already read the attachments in the database.
-  attachment_readers = toset(concat([for email in values(var.consumers) : "serviceAccount:${email}"], var.attachment_readers))
+  attachment_readers = setunion([for email in values(var.consumers) : "serviceAccount:${email}"], var.attachment_readers)
 }
 
 resource "google_storage_bucket" "attachments" {

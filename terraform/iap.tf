@@ -36,7 +36,7 @@ resource "google_cloud_run_v2_service_iam_member" "iap_agent" {
 
 # The proxy lets only operators through.
 resource "google_iap_web_cloud_run_service_iam_member" "operator" {
-  for_each = var.iap ? toset(var.operators) : []
+  for_each = var.iap ? var.operators : []
 
   project                = var.project_id
   location               = google_cloud_run_v2_service.function["console"].location

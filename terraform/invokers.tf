@@ -7,7 +7,7 @@ locals {
     poll       = { scheduler-invoker = "serviceAccount:${local.scheduler_invoker_email}" }
     gmail-push = var.push ? { pubsub-invoker = "serviceAccount:${local.pubsub_invoker_email}" } : {}
     poll-now   = { for member in var.operators : member => member }
-    status     = { for member in concat(var.operators, var.viewers) : member => member... }
+    status     = { for member in setunion(var.operators, var.viewers) : member => member }
     start      = { for member in var.operators : member => member }
     stop       = { for member in var.operators : member => member }
     console    = { for member in var.operators : member => member }
@@ -18,7 +18,7 @@ locals {
   }
   invokers = merge([
     for key, members in local.invoker_sets : {
-      for name, member in members : "${key} ${name}" => { function = key, member = try(member[0], member) }
+      for name, member in members : "${key} ${name}" => { function = key, member = member }
     }
   ]...)
 }

@@ -2,7 +2,7 @@
 
 variable "attachment_readers" {
   description = "IAM members, in addition to the accounts in consumers, who may call attachment-url for a signed URL of any stored attachment (user:..., group:..., serviceAccount:...). Needs attachments_bucket."
-  type        = list(string)
+  type        = set(string)
   default     = []
 
   validation {
@@ -40,7 +40,7 @@ variable "consumers" {
 
 variable "deployers" {
   description = "IAM members who may call migrate (user:..., group:..., serviceAccount:...)."
-  type        = list(string)
+  type        = set(string)
   default     = []
 
   validation {
@@ -51,7 +51,7 @@ variable "deployers" {
 
 variable "email_subscribers" {
   description = "Email addresses of the service accounts that learn of stored emails through Pub/Sub. Each gets a subscription of its own. Needs publish_emails."
-  type        = list(string)
+  type        = set(string)
   default     = []
 
   validation {
@@ -81,7 +81,7 @@ variable "iap" {
 
 variable "operators" {
   description = "IAM members who may call status, start, stop, poll-now and console (user:..., group:..., serviceAccount:...)."
-  type        = list(string)
+  type        = set(string)
   default     = []
 
   validation {
@@ -92,7 +92,7 @@ variable "operators" {
 
 variable "viewers" {
   description = "IAM members who may call status (user:..., group:..., serviceAccount:...)."
-  type        = list(string)
+  type        = set(string)
   default     = []
 
   validation {

@@ -96,7 +96,8 @@ run "operators_viewers_and_deployers_may_call_only_their_functions" {
   command = plan
   variables {
     deployers = ["user:dora@example.com"]
-    operators = ["group:orders@example.com", "user:ana@example.com"]
+    # An entry that is given twice counts once.
+    operators = ["group:orders@example.com", "user:ana@example.com", "user:ana@example.com"]
     viewers   = ["user:ana@example.com", "user:ben@example.com"]
   }
 
