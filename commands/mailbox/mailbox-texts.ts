@@ -46,7 +46,7 @@ ${check}`;
       : '';
   return `Added ${emailAddress}. Next, its owner agrees once:
   npm run authorize -- --mailbox ${shellWord(emailAddress)} --client-secret client_secret.json ${target}${other}
-${await nextPollText(db, 'fetches its emails', null)}. ${check}`;
+${await nextPollText(db, 'then fetches its emails', null)}. ${check}`;
 }
 
 async function delegationText(

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { readArguments, readFlags } from '../../../commands/support/flags.ts';
 
 const OPTIONS = {
@@ -33,4 +33,16 @@ it('reads what follows -- as words', () => {
 it('says how to give a value that begins with a dash, such as the query -in:spam', () => {
   expect(() => readFlags(OPTIONS, ['--sender', '-in:spam'])).toThrow("use '--sender=-XYZ'");
   expect(readFlags(OPTIONS, ['--sender=-in:spam']).sender).toBe('-in:spam');
+});
+
+it('rejects an option that npm took because the operator forgot the --', () => {
+  vi.stubEnv('npm_config_apply', 'true');
+  const message = 'npm took --apply for itself. Write `--` before the options.';
+  expect(() => readFlags(OPTIONS, [])).toThrow(message);
+  expect(() => readArguments(OPTIONS, ['verb'])).toThrow(message);
+  vi.unstubAllEnvs();
+  // An option of npm may be set for npm.
+  vi.stubEnv('npm_config_yes', 'true');
+  expect(readFlags({ yes: { type: 'boolean', default: false } }, [])).toEqual({ yes: false });
+  vi.unstubAllEnvs();
 });
