@@ -87,7 +87,9 @@ function checked<T extends { readonly tokens: readonly Token[] }>(options: Optio
  */
 function isTakenByNpm(name: string): boolean {
   if (['all', 'json', 'only', 'yes'].includes(name)) return false;
-  return process.env[`npm_config_${name.replaceAll('-', '_')}`] !== undefined;
+  // npm reads the letters of these as its short options.
+  const set = ['apply', 'plan'].includes(name) ? ['all', 'long', 'parseable'] : [name.replaceAll('-', '_')];
+  return set.every((one) => process.env[`npm_config_${one}`] !== undefined);
 }
 
 function parseErrorText(error: unknown): string {
