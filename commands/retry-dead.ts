@@ -71,14 +71,15 @@ await runCommand(USAGE, async () => {
       return say(`\nGave up ${counted(count, 'message')}. --apply can still requeue them.`);
     }
     if (!flags.apply) return say('\nNothing was changed. --apply requeues them, --give-up gives them up.');
+    const own = flags.now ? await contexts.ofMailbox(mailbox.id, app.log) : null;
+    if (flags.now && own === null)
+      throw new Error(
+        `--now cannot fetch for ${mailbox.emailAddress}: the mailbox was removed, or its credentials are not set here. Nothing was changed.`,
+      );
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
-    say(
-      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app, mailbox)}`.trim(),
-    );
-    if (!flags.now) return;
-    const own = await contexts.ofMailbox(mailbox.id, app.log);
-    if (own === null)
-      throw new Error(`${mailbox.emailAddress} is not monitored: these credentials are not its own.`);
+    const requeued = `\nRequeued ${counted(requeuedCount, 'message')}.`;
+    if (own === null) return say(`${requeued} ${await nextFetchText(app, mailbox)}`);
+    say(requeued);
     await fetchNow(own, { mailbox, gmailMessageIds, budgetMs });
   });
 });
