@@ -18,6 +18,7 @@ import {
   storeSecrets,
 } from './authorize/secret-manager.ts';
 import { CommandRunner } from './deploy/command-runner.ts';
+import { callerPath } from './support/caller-path.ts';
 import { runCommand } from './support/command.ts';
 import { emailAddress, readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -70,7 +71,8 @@ async function authorize(): Promise<void> {
     throw new UsageError(
       '--file does not work with --mailbox: the file is in the folder GMAIL_MAILBOX_SECRETS.',
     );
-  const client = readDesktopClient(flags['client-secret'], process.env);
+  const secretFile = flags['client-secret'];
+  const client = readDesktopClient(secretFile && callerPath(secretFile), process.env);
   // `npm run` starts the command in the project's folder, which contains `terraform/`.
   const runner = new CommandRunner(process.cwd(), process.env);
   // Before the consent, so that the owner is not asked when the result could not be stored.
@@ -101,7 +103,7 @@ async function authorize(): Promise<void> {
     return;
   }
   say(confirmation(consent));
-  const file = flags.write ? (flags.file ?? join(import.meta.dirname, '../.env')) : null;
+  const file = flags.write ? callerPath(flags.file ?? join(import.meta.dirname, '../.env')) : null;
   if (file !== null || location === null) printOrWrite(client, consent, file);
   if (location !== null) await store(runner, location, credentials);
 }

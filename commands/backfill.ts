@@ -4,7 +4,6 @@
  */
 
 import { findMailbox, type Mailbox, readAddedMailbox } from '../shared/db/mailboxes.ts';
-import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { AppError } from '../shared/errors.ts';
 import { QUOTA_COSTS } from '../shared/gmail/quota-costs.ts';
 import type { IngestContext } from '../shared/ingest/ingest-context.ts';
@@ -16,7 +15,7 @@ import { assertQuery, type BackfillRun, isDone, runUntilDone } from './backfill/
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
-import { pauseText } from './support/paused-mailbox.ts';
+import { nextPollText } from './support/paused-mailbox.ts';
 import { Progress } from './support/progress.ts';
 import { counted, ON_A_DEPLOYMENT, say } from './support/terminal.ts';
 
@@ -30,6 +29,7 @@ Fetches older emails. At least one of the first three is needed; together they a
                  an added mailbox; default: that of the three Gmail variables
   --plan-only    only plan it; the poll does the work
 Ctrl-C stops it; the same command continues it. Stored emails stay stored, and live email always goes first.
+Exit code: 0 everything is fetched, 1 also when a message of the mailbox keeps failing or is dead, 130 stopped.
 Needs the database and the Gmail credentials of the deployment (in the environment or .env).
 
 ${ON_A_DEPLOYMENT}`;
@@ -59,7 +59,7 @@ await runCommand(USAGE, async () => {
       process.exitCode = 130;
       return;
     }
-    if (flags['plan-only']) return say(`Planned. ${await continuationText(app, mailbox)}`);
+    if (flags['plan-only']) return say(`Planned. ${await nextPollText(app.db, 'continues it', mailbox)}.`);
     await work(app, { mailbox, jobId, budgetMs, signal });
   });
 });
@@ -152,19 +152,20 @@ function waitReason({ report: { error, outcome } }: BackfillRun): string {
 
 async function stop(app: IngestContext, on: Work): Promise<void> {
   await sayOutcome(app, on, false);
-  say(`Stopped; nothing is lost. ${await continuationText(app, on.mailbox)} Or run the same command again.`);
+  const poll = await nextPollText(app.db, 'continues it', on.mailbox);
+  say(`Stopped; nothing is lost. ${poll}. Or run the same command again.`);
   process.exitCode = 130;
 }
 
-/** Exit code 1 unless everything is stored, so that a script can rely on the code. */
+/** Exit code 1 unless everything is stored or given up, so that a script can rely on the code. */
 async function finish(app: IngestContext, on: Work, { progress }: BackfillRun): Promise<void> {
   if (progress.rejection !== null) throw new Error(`Gmail rejected the query. ${progress.rejection}`);
-  const { deadCount } = await sayOutcome(app, on, true);
-  if (progress.waitingCount > 0)
-    say(
-      `  ${counted(progress.waitingCount, 'message')} failed. ${await continuationText(app, on.mailbox, 'retries')}`,
-    );
-  if (progress.waitingCount + deadCount > 0) process.exitCode = 1;
+  const { deadCount, failingCount } = await sayOutcome(app, on, true);
+  if (failingCount > 0) {
+    const retries = failingCount === 1 ? 'retries it' : 'retries them';
+    say(`  ${counted(failingCount, 'message')} failed. ${await nextPollText(app.db, retries, on.mailbox)}.`);
+  }
+  if (failingCount + deadCount > 0) process.exitCode = 1;
 }
 
 async function sayOutcome({ db }: IngestContext, { jobId }: Work, done: boolean) {
@@ -190,16 +191,4 @@ function every(ms: number, step: () => Promise<void>): { stop(): Promise<void> }
       await running;
     },
   };
-}
-
-async function continuationText(
-  { db }: IngestContext,
-  mailbox: Mailbox,
-  does: 'continues it' | 'retries' = 'continues it',
-): Promise<string> {
-  const paused = await pauseText(db, mailbox);
-  if (paused !== null) return `${paused} ${does} automatically.`;
-  return (await readMonitorStatus(db)).isRunning
-    ? `The poll ${does} automatically.`
-    : `The monitor is stopped; after POST start, the poll ${does} automatically.`;
 }

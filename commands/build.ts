@@ -7,7 +7,7 @@
  */
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { join, relative, resolve } from 'node:path';
+import { join, relative } from 'node:path';
 import { bundlePage } from '../console/api/bundle-page.ts';
 import { MAIN, TARGETS } from '../functions/runtime/targets.ts';
 import {
@@ -21,6 +21,7 @@ import {
 } from './build/bundle.ts';
 import { distLockfile, type Lockfile, type Manifest } from './build/dist-lockfile.ts';
 import { writeLicenses } from './build/licenses.ts';
+import { callerPath } from './support/caller-path.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -80,7 +81,7 @@ await runCommand(USAGE, async () => {
 function outputFolder(): string {
   const { out } = readFlags({ out: { type: 'string' } });
   if (out === undefined) rmSync(DIST, { recursive: true, force: true });
-  const folder = out === undefined ? DIST : resolve(out);
+  const folder = out === undefined ? DIST : callerPath(out);
   mkdirSync(folder, { recursive: true });
   if (readdirSync(folder).length > 0)
     throw new UsageError(`--out must name a new or empty folder; ${folder} is not empty.`);

@@ -3,8 +3,9 @@
  * MIME parser fails on an email, the command saves it, prints its path and exits with code 1.
  */
 import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Finding } from '../test/fuzz/mime-fuzz.ts';
+import { callerPath } from './support/caller-path.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags, UsageError, wholeNumber } from './support/flags.ts';
 import { counted, say } from './support/terminal.ts';
@@ -31,7 +32,7 @@ await runCommand(USAGE, async () => {
   const seed = wholeNumber('--seed', flags.seed);
   const mails = wholeNumber('--mails', flags.mails);
   const from = wholeNumber('--from', flags.from);
-  const corpus = flags.corpus === undefined ? DEFAULT_CORPUS : resolve(flags.corpus);
+  const corpus = flags.corpus === undefined ? DEFAULT_CORPUS : callerPath(flags.corpus);
   if (flags.corpus !== undefined && !existsSync(corpus))
     throw new UsageError(`--corpus names a folder that does not exist: ${corpus}`);
 

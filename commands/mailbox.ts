@@ -12,6 +12,7 @@ import { mailboxJson, mailboxTable } from './mailbox/mailbox-table.ts';
 import { addedText, FIRST_MAILBOX, removedText } from './mailbox/mailbox-texts.ts';
 import { runCommand } from './support/command.ts';
 import { emailAddress, invalidArgument, readArguments, UsageError } from './support/flags.ts';
+import { nextPollText } from './support/paused-mailbox.ts';
 import { ON_A_DEPLOYMENT, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run mailbox -- add ADDRESS [OPTIONS] | list | pause ADDRESS | resume ADDRESS | remove ADDRESS
@@ -93,7 +94,7 @@ async function add(
     label,
     initialQuery: query,
   });
-  say(addedText(settings, config));
+  say(await addedText(db, settings, config));
 }
 
 async function list(db: Database, isJson: boolean): Promise<void> {
@@ -107,11 +108,11 @@ async function list(db: Database, isJson: boolean): Promise<void> {
 async function pause(db: Database, address: string, isPaused: boolean): Promise<void> {
   const settings = await setPaused(db, address, isPaused);
   if (settings === null) return unknown(address);
-  say(
-    isPaused
-      ? `Paused ${address}. Nothing is fetched for it until \`npm run mailbox -- resume ${shellWord(address)}\`; pushes are still recorded.`
-      : `Resumed ${address}. The next poll fetches what has arrived since the pause.`,
-  );
+  if (isPaused)
+    return say(
+      `Paused ${address}. Nothing is fetched for it until \`npm run mailbox -- resume ${shellWord(address)}\`; pushes are still recorded.`,
+    );
+  say(`Resumed ${address}. ${await nextPollText(db, 'fetches what has arrived since the pause', null)}.`);
 }
 
 async function remove(db: Database, config: Config, address: string): Promise<void> {

@@ -10,6 +10,7 @@ import { findChromium, launchChromium } from '../local/chromium.ts';
 import { freePort } from '../local/ports.ts';
 import { type Stack, startStack } from '../local/stack.ts';
 import { deliverHistory, recordHistory } from './pictures/history.ts';
+import { callerPath } from './support/caller-path.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags } from './support/flags.ts';
 import { say } from './support/terminal.ts';
@@ -24,9 +25,10 @@ Takes the screenshots of the console from the real local stack with synthetic em
 await runCommand(
   USAGE,
   async () => {
-    const { out } = readFlags({
+    const flags = readFlags({
       out: { type: 'string', default: join(import.meta.dirname, '../docs/pictures') },
     });
+    const out = callerPath(flags.out);
     const chromium = findChromium(process.env);
     if (chromium === null) {
       throw new Error(

@@ -12,7 +12,6 @@ import {
   requeueDeadLetters,
 } from '../shared/db/dead-letters.ts';
 import type { Mailbox } from '../shared/db/mailboxes.ts';
-import { readMonitorStatus } from '../shared/db/monitor-status.ts';
 import { Deadline } from '../shared/deadline.ts';
 import { remediationForMessage } from '../shared/errors.ts';
 import type { IngestContext } from '../shared/ingest/ingest-context.ts';
@@ -21,7 +20,7 @@ import { chooseMailbox } from './support/choose-mailbox.ts';
 import { runCommand } from './support/command.ts';
 import { invalidArgument, readFlags, UsageError } from './support/flags.ts';
 import { withIngest } from './support/ingest-command.ts';
-import { pauseText } from './support/paused-mailbox.ts';
+import { nextPollText } from './support/paused-mailbox.ts';
 import { counted, ON_A_DEPLOYMENT, painted, quoted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run retry-dead [-- OPTIONS]
@@ -72,14 +71,15 @@ await runCommand(USAGE, async () => {
       return say(`\nGave up ${counted(count, 'message')}. --apply can still requeue them.`);
     }
     if (!flags.apply) return say('\nNothing was changed. --apply requeues them, --give-up gives them up.');
+    const own = flags.now ? await contexts.ofMailbox(mailbox.id, app.log) : null;
+    if (flags.now && own === null)
+      throw new Error(
+        `--now cannot fetch for ${mailbox.emailAddress}: the mailbox was removed, or its credentials are not set here. Nothing was changed.`,
+      );
     const requeuedCount = await requeueDeadLetters(app.db, mailbox.id, { gmailMessageIds });
-    say(
-      `\nRequeued ${counted(requeuedCount, 'message')}. ${flags.now ? '' : await nextFetchText(app, mailbox)}`.trim(),
-    );
-    if (!flags.now) return;
-    const own = await contexts.ofMailbox(mailbox.id, app.log);
-    if (own === null)
-      throw new Error(`${mailbox.emailAddress} is not monitored: these credentials are not its own.`);
+    const requeued = `\nRequeued ${counted(requeuedCount, 'message')}.`;
+    if (own === null) return say(`${requeued} ${await nextFetchText(app, mailbox)}`);
+    say(requeued);
     await fetchNow(own, { mailbox, gmailMessageIds, budgetMs });
   });
 });
@@ -152,12 +152,8 @@ async function explainIds(app: IngestContext, mailbox: Mailbox, ids: readonly st
   }
 }
 
-async function nextFetchText({ db, config }: IngestContext, mailbox: Mailbox): Promise<string> {
-  const paused = await pauseText(db, mailbox);
-  if (paused !== null) return `${paused} fetches them.`;
-  return (await readMonitorStatus(db)).isRunning
-    ? `The next poll fetches them, in about ${config.pollIntervalSeconds} seconds.`
-    : 'The monitor is stopped: after POST start, the poll fetches them; POST poll-now fetches them at once.';
+async function nextFetchText({ db }: IngestContext, mailbox: Mailbox): Promise<string> {
+  return `${await nextPollText(db, 'fetches them', mailbox)}.`;
 }
 
 /** Makes one run and prints the resulting state of each message. Exit code 1 unless all are resolved. */

@@ -8,6 +8,7 @@ import { dataFolderOf } from '../local/local-env.ts';
 import { type Stack, startStack } from '../local/stack.ts';
 import { type LocalStatus, welcome } from '../local/welcome.ts';
 import { createLog } from '../shared/log.ts';
+import { callerPath } from './support/caller-path.ts';
 import { runCommand } from './support/command.ts';
 import { readFlags } from './support/flags.ts';
 import { shutdownSignal } from './support/shutdown-signal.ts';
@@ -33,7 +34,7 @@ await runCommand(
     const { signal } = shutdownSignal();
     const options = {
       env: process.env,
-      mailboxFolder: mailbox ?? null,
+      mailboxFolder: mailbox === undefined ? null : callerPath(mailbox),
       dataFolder,
       logFormat,
       signal,

@@ -113,8 +113,8 @@ async function move(context: Context, to: Target): Promise<void> {
   if (to === 'database') await collect(context, HOUR_SECONDS);
 }
 
-function moveProblem({ kind, id, object, result }: MovedRow, to: Target): string {
-  const what = kind === 'file' ? `attachment ${id}` : `the raw bytes of email ${id}`;
+function moveProblem({ kind, id, emailId, object, result }: MovedRow, to: Target): string {
+  const what = bytesOf(emailId, kind === 'file' ? id : null);
   const where = to === 'bucket' ? 'in the database' : `in the object ${object}`;
   return `${what}: ${result === 'missing' ? 'missing' : 'damaged'} ${where}. It was not moved.`;
 }
@@ -142,8 +142,15 @@ async function verify({ db, largeBytes, listed, signal }: Context): Promise<void
   if (signal.aborted) stopped();
 }
 
-function verifyProblem({ id, kind, name, problem }: VerifiedObject): string {
-  return `${kind === 'file' ? `attachment ${id}` : `the raw bytes of email ${id}`}: object ${name} is ${problem}`;
+function verifyProblem({ attachmentId, emailId, name, problem }: VerifiedObject): string {
+  return `${bytesOf(emailId, attachmentId)}: object ${name} is ${problem}`;
+}
+
+/** With the id of the email, for `npm run reprocess -- --id`. */
+function bytesOf(emailId: number, attachmentId: number | null): string {
+  return attachmentId === null
+    ? `the raw bytes of email ${emailId}`
+    : `attachment ${attachmentId} of email ${emailId}`;
 }
 
 /** A database that refers to nothing in the bucket is another one, such as that of the local stack: it knows none of the objects. */

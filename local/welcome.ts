@@ -1,5 +1,6 @@
 /** The text that `npm start` prints: the address of each part, and commands to try next. */
 import { join } from 'node:path';
+import { shellWord } from '../shared/operator-commands.ts';
 import { LOCAL_JOB, LOCAL_LOCATION, LOCAL_PROJECT } from './scheduler.ts';
 import type { Stack } from './stack.ts';
 
@@ -22,7 +23,8 @@ export function welcome(stack: Stack, status: LocalStatus): string {
         : 'real, with the credentials of the environment'
       : `emulated, ${mailbox.emailAddress}, http://127.0.0.1:${ports.gmail}/ (API only)${mailbox.note}`;
   // So that the commands below use this stack.
-  const dataDir = process.env['LOCAL_DATA_DIR'] ? `LOCAL_DATA_DIR=${process.env['LOCAL_DATA_DIR']} ` : '';
+  const folder = process.env['LOCAL_DATA_DIR']?.trim();
+  const dataDir = folder ? `LOCAL_DATA_DIR=${shellWord(folder)} ` : '';
   const postgres =
     stack.postgresFolder === null
       ? 'your own, from DATABASE_URL'

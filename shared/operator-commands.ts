@@ -16,9 +16,9 @@ const COMMANDS: Readonly<Record<AdviceAction, string>> = {
   authorize: 'Run `npm run authorize`; for a deployment, add --secret-manager.',
 };
 
-/** For a command that an operator copies. An address may contain an apostrophe, or what a shell would execute. */
+/** For a command that an operator copies. An address may contain an apostrophe, or what a shell would execute, and a path a space. */
 export function shellWord(text: string): string {
-  return /^[\w@.+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
+  return /^[\w@./+-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
 /** Puts the address of an added mailbox into the commands of a remediation. */

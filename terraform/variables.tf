@@ -36,7 +36,7 @@ variable "image" {
 }
 
 variable "kms_key" {
-  description = "Cloud KMS key that encrypts the database, the credentials, the notifications, the source and the images. Null: keys that Google manages. README.md lists who needs to use the key."
+  description = "Cloud KMS key that encrypts the database, the credentials, the attachments, the topics, the source and the images. Null: keys that Google manages. README.md lists who needs to use the key."
   type        = string
   default     = null
 

@@ -95,7 +95,10 @@ export async function readBackfillProgress(db: Queryable, jobId: number): Promis
 export interface BackfillOutcome {
   readonly storedCount: number;
   readonly goneCount: number;
+  /** All of the mailbox that are not given up: the ledger does not record which of them the query finds. */
   readonly deadCount: number;
+  /** All of the mailbox that wait for their next attempt after a failure. */
+  readonly failingCount: number;
   /** How many messages each rule excluded. */
   readonly ignoredCounts: ReadonlyMap<string, number>;
 }
@@ -108,15 +111,18 @@ select l.state, l.ignored_rule, count(*) as count
 from list_jobs j
 join email_ledger l on l.mailbox_id = j.mailbox_id
 where j.id = $1::integer
-  and l.source = 'backfill'
-  and l.resolved_at >= j.created_at
+  and case l.state
+    when 'dead' then l.given_up_at is null
+    when 'pending' then l.next_attempt_at > now()
+    else l.source = 'backfill' and l.resolved_at >= j.created_at
+  end
 group by l.state, l.ignored_rule
 order by count(*) desc, l.ignored_rule`,
   { state: 'text', ignored_rule: 'text?', count: 'bigint' },
 );
 
 /**
- * Returns how many messages reached each final state since the backfill was planned; concurrent backfills are counted
+ * Returns how many messages reached each final state since the backfill was planned, and which still need an operator or a retry; concurrent backfills are counted
  * together. Call it once, at the end: it reads the whole ledger of the mailbox.
  */
 export async function readBackfillOutcome(db: Queryable, jobId: number): Promise<BackfillOutcome> {
@@ -126,6 +132,7 @@ export async function readBackfillOutcome(db: Queryable, jobId: number): Promise
     storedCount: countOf('stored'),
     goneCount: countOf('gone'),
     deadCount: countOf('dead'),
+    failingCount: countOf('pending'),
     ignoredCounts: new Map(
       rows.flatMap((row) => (row.ignored_rule === null ? [] : [[row.ignored_rule, row.count] as const])),
     ),

@@ -1,6 +1,6 @@
 /** The options of `npm run deploy`, validated. */
-import { resolve } from 'node:path';
 import type { Environment } from '../../shared/config.ts';
+import { callerPath } from '../support/caller-path.ts';
 import { invalidArgument, readFlags, UsageError, wholeNumber } from '../support/flags.ts';
 
 /**
@@ -47,14 +47,12 @@ export function readDeployOptions(
     args,
   );
   if (flags.plan && flags.yes) throw new UsageError('--plan and --yes exclude each other.');
-  // npm runs the command in the project's folder. INIT_CWD is the folder that the operator called npm in.
-  const base = options.env['INIT_CWD'] ?? options.root;
   return {
     root: options.root,
     isPlanOnly: flags.plan,
     isApproved: flags.yes,
     hasTerminal: options.hasTerminal,
-    variableFiles: flags['var-file'].map((file) => resolve(base, file)),
+    variableFiles: flags['var-file'].map((file) => callerPath(file, options.env)),
     variables: flags.var.map((text) => {
       if (/^\w+=/.test(text)) return text;
       throw invalidArgument('--var', text, 'NAME=VALUE');

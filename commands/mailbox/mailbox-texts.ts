@@ -2,9 +2,11 @@
 import { existsSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { Config } from '../../shared/config.ts';
+import type { Queryable } from '../../shared/db/database.ts';
 import { secretPath } from '../../shared/mailbox-access.ts';
 import type { MailboxSettings } from '../../shared/mailboxes/mailbox-settings.ts';
 import { shellWord } from '../../shared/operator-commands.ts';
+import { nextPollText } from '../support/paused-mailbox.ts';
 import { quoted } from '../support/terminal.ts';
 
 export const FIRST_MAILBOX =
@@ -14,20 +16,28 @@ export const GMAIL_SCOPE = 'https://www.googleapis.com/auth/gmail.readonly';
 
 type TextConfig = Pick<Config, 'mailboxSecrets' | 'delegationServiceAccount'>;
 
-export function addedText(settings: MailboxSettings, config: TextConfig): string {
+export async function addedText(
+  db: Queryable,
+  settings: MailboxSettings,
+  config: TextConfig,
+): Promise<string> {
   const text =
     settings.access === 'delegation'
-      ? delegationText(settings, config)
-      : consentText(settings, config.mailboxSecrets);
+      ? await delegationText(db, settings, config)
+      : await consentText(db, settings, config.mailboxSecrets);
   if (settings.label === null) return text;
   return `${text}\nThe first run with credentials checks that Gmail has the label ${quoted(settings.label)}.`;
 }
 
-function consentText({ emailAddress, secretName }: MailboxSettings, store: string | null): string {
+async function consentText(
+  db: Queryable,
+  { emailAddress, secretName }: MailboxSettings,
+  store: string | null,
+): Promise<string> {
   const check = `\`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
   const path = store === null || secretName === null ? null : secretPath(store, secretName);
   if (path?.startsWith('/') && existsSync(path))
-    return `Added ${emailAddress}. The next poll uses the credentials that are there already: ${path}
+    return `Added ${emailAddress}. ${await nextPollText(db, 'uses the credentials that are there already', null)}: ${path}
 ${check}`;
   const target = store?.startsWith('/') ? '--write' : '--secret-manager';
   const other =
@@ -36,10 +46,14 @@ ${check}`;
       : '';
   return `Added ${emailAddress}. Next, its owner agrees once:
   npm run authorize -- --mailbox ${shellWord(emailAddress)} --client-secret client_secret.json ${target}${other}
-The first poll after that fetches its emails. ${check}`;
+${await nextPollText(db, 'then fetches its emails', null)}. ${check}`;
 }
 
-function delegationText({ emailAddress }: MailboxSettings, { delegationServiceAccount }: TextConfig): string {
+async function delegationText(
+  db: Queryable,
+  { emailAddress }: MailboxSettings,
+  { delegationServiceAccount }: TextConfig,
+): Promise<string> {
   const account = delegationServiceAccount ?? 'SERVICE_ACCOUNT';
   const missing =
     delegationServiceAccount === null
@@ -52,7 +66,7 @@ Once per domain, a Workspace administrator allows that at https://admin.google.c
 API controls > Manage domain-wide delegation > Add new:
   Client ID     the number that this prints: gcloud iam service-accounts describe ${account} --format='value(uniqueId)'
   OAuth scopes  ${GMAIL_SCOPE}
-The next poll fetches its emails. \`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
+${await nextPollText(db, 'fetches its emails', null)}. \`npm run doctor -- --mailbox ${shellWord(emailAddress)}\` checks it.`;
 }
 
 export function removedText(settings: MailboxSettings, { mailboxSecrets }: TextConfig): string {
@@ -74,7 +88,7 @@ The owner can withdraw the consent at https://myaccount.google.com/connections.`
 
 function deleteCommand(store: string, secretName: string): string {
   const path = secretPath(store, secretName);
-  if (path.startsWith('/')) return `rm '${path}'`;
+  if (path.startsWith('/')) return `rm ${shellWord(path)}`;
   const [, project] = path.split('/');
   return `gcloud secrets delete ${path.slice(dirname(path).length + 1)} --project ${project}`;
 }

@@ -69,6 +69,9 @@ function checked<T extends { readonly tokens: readonly Token[] }>(options: Optio
   } catch (error) {
     throw new UsageError(parseErrorText(error));
   }
+  const taken = Object.keys(options).find(isTakenByNpm);
+  if (taken !== undefined)
+    throw new UsageError(`npm took --${taken} for itself. Write \`--\` before the options.`);
   const names = parsed.tokens.flatMap(({ name }) => name ?? []);
   const repeated = names.find((name, at) => {
     const isSingle = options[name]?.type === 'string' && options[name].multiple !== true;
@@ -76,6 +79,17 @@ function checked<T extends { readonly tokens: readonly Token[] }>(options: Optio
   });
   if (repeated === undefined) return parsed;
   throw new UsageError(`--${repeated} is given more than once.`);
+}
+
+/**
+ * Without `--`, npm keeps an option for itself and only sets a variable: `npm run deploy --plan` would deploy. The names of npm's own
+ * options may be set for npm.
+ */
+function isTakenByNpm(name: string): boolean {
+  if (['all', 'json', 'only', 'yes'].includes(name)) return false;
+  // npm reads the letters of these as its short options.
+  const set = ['apply', 'plan'].includes(name) ? ['all', 'long', 'parseable'] : [name.replaceAll('-', '_')];
+  return set.every((one) => process.env[`npm_config_${one}`] !== undefined);
 }
 
 function parseErrorText(error: unknown): string {

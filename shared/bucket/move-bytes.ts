@@ -26,10 +26,14 @@ const UPLOAD_MS = 10 * 60_000;
 export type Kind = 'file' | 'raw';
 export type Target = 'bucket' | 'database';
 
-export interface MovedRow {
+interface Row {
   readonly kind: Kind;
   /** Of the attachment, or of the email. */
   readonly id: number;
+  readonly emailId: number;
+}
+
+export interface MovedRow extends Row {
   /** `changed`: the row was erased, parsed again or moved in the meantime. */
   readonly result: 'moved' | 'changed' | 'damaged' | 'missing';
   readonly object: string | null;
@@ -41,49 +45,49 @@ const NEXT = {
   bucket: {
     file: statement(
       `
-select id
+select id, email_id
 from email_attachments
 where id > $1::integer
   and file_data is not null
   and file_size_bytes >= $2::integer
 order by id
 limit $3::integer`,
-      { id: 'integer' },
+      { id: 'integer', email_id: 'integer' },
     ),
     raw: statement(
       `
-select email_id as id
+select email_id as id, email_id
 from email_raw
 where email_id > $1::integer
   and octet_length(data) >= $2::integer
 order by email_id
 limit $3::integer`,
-      { id: 'integer' },
+      { id: 'integer', email_id: 'integer' },
     ),
   },
   // The size does not count: all bytes move.
   database: {
     file: statement(
       `
-select id
+select id, email_id
 from email_attachments
 where id > $1::integer
   and bucket_object is not null
   and $2::integer >= 0
 order by id
 limit $3::integer`,
-      { id: 'integer' },
+      { id: 'integer', email_id: 'integer' },
     ),
     raw: statement(
       `
-select email_id as id
+select email_id as id, email_id
 from email_raw
 where email_id > $1::integer
   and bucket_object is not null
   and $2::integer >= 0
 order by email_id
 limit $3::integer`,
-      { id: 'integer' },
+      { id: 'integer', email_id: 'integer' },
     ),
   },
 } as const;
@@ -190,20 +194,21 @@ export async function* moveBytes(
   for (const kind of ['file', 'raw'] as const) {
     for (let afterId = 0; ; ) {
       const { rows } = await db.query(NEXT[to][kind], [afterId, minBytes, BATCH]);
-      for (const { id } of rows)
-        yield await (to === 'bucket' ? moveToBucket : moveToDatabase)(db, largeBytes, kind, id);
+      for (const { id, email_id: emailId } of rows)
+        yield await (to === 'bucket' ? moveToBucket : moveToDatabase)(db, largeBytes, { kind, id, emailId });
       if (rows.length < BATCH) break;
       afterId = rows.at(-1)?.id ?? afterId;
     }
   }
 }
 
-async function moveToBucket(db: Database, largeBytes: LargeBytes, kind: Kind, id: number): Promise<MovedRow> {
+async function moveToBucket(db: Database, largeBytes: LargeBytes, of: Row): Promise<MovedRow> {
+  const { id, kind } = of;
   const row = (await db.query(READ[kind], [id])).rows[0];
-  if (row == null || row.data === null) return { kind, id, result: 'changed', object: null, sizeBytes: 0 };
+  if (row == null || row.data === null) return { ...of, result: 'changed', object: null, sizeBytes: 0 };
   const { data, sha256 } = row;
   const object = kind === 'file' ? fileObject(sha256) : rawObject(sha256);
-  const moved = { kind, id, object, sizeBytes: data.length };
+  const moved = { ...of, object, sizeBytes: data.length };
   // The object has the name of the hash, so damaged bytes would become those of other rows.
   if (!(await hasContent(kind, data, row))) return { ...moved, result: 'damaged' };
   const contentType = kind === 'file' ? 'application/octet-stream' : 'application/gzip';
@@ -220,15 +225,11 @@ async function moveToBucket(db: Database, largeBytes: LargeBytes, kind: Kind, id
   return { ...moved, result: isMoved ? 'moved' : 'changed' };
 }
 
-async function moveToDatabase(
-  db: Database,
-  { bucket }: LargeBytes,
-  kind: Kind,
-  id: number,
-): Promise<MovedRow> {
+async function moveToDatabase(db: Database, { bucket }: LargeBytes, of: Row): Promise<MovedRow> {
+  const { id, kind } = of;
   const row = (await db.query(READ[kind], [id])).rows[0];
   if (row == null || row.bucket_object === null)
-    return { kind, id, result: 'changed', object: null, sizeBytes: 0 };
+    return { ...of, result: 'changed', object: null, sizeBytes: 0 };
   const { bucket_object: object } = row;
   let data: Buffer;
   try {
@@ -237,9 +238,9 @@ async function moveToDatabase(
     if (!(error instanceof AppError && error.code === 'bucket_object_missing')) throw error;
     // The row may have been erased or moved since it was read, and its object deleted.
     const isMissing = (await db.query(READ[kind], [id])).rows[0]?.bucket_object === object;
-    return { kind, id, result: isMissing ? 'missing' : 'changed', object, sizeBytes: 0 };
+    return { ...of, result: isMissing ? 'missing' : 'changed', object, sizeBytes: 0 };
   }
-  const moved = { kind, id, object, sizeBytes: data.length };
+  const moved = { ...of, object, sizeBytes: data.length };
   if (!(await hasContent(kind, data, row))) return { ...moved, result: 'damaged' };
   const { rowCount } = await db.commit(TO_DATABASE[kind], [id, object, data]);
   return { ...moved, result: rowCount === 1 ? 'moved' : 'changed' };

@@ -14,8 +14,10 @@ const BATCH = 200;
 export interface VerifiedObject {
   readonly name: string;
   readonly kind: 'file' | 'raw';
-  /** Of the first attachment, or of the first email, that refers to it. */
-  readonly id: number;
+  /** The first email that refers to it. */
+  readonly emailId: number;
+  /** Its attachment; null for raw bytes. */
+  readonly attachmentId: number | null;
   readonly problem: 'missing' | 'damaged' | null;
 }
 
@@ -23,23 +25,21 @@ export interface VerifiedObject {
 const NEXT = {
   file: statement(
     `
-select bucket_object as name, min(id) as id, min(file_size_bytes) as size_bytes, min(sha256) as sha256
+select distinct on (bucket_object) bucket_object as name, email_id, id as attachment_id, file_size_bytes as size_bytes, sha256
 from email_attachments
 where bucket_object > $1::text
-group by bucket_object
-order by bucket_object
+order by bucket_object, email_id, id
 limit $2::integer`,
-    { name: 'text', id: 'integer', size_bytes: 'integer', sha256: 'text' },
+    { name: 'text', email_id: 'integer', attachment_id: 'integer?', size_bytes: 'integer', sha256: 'text' },
   ),
   raw: statement(
     `
-select bucket_object as name, min(email_id) as id, min(size_bytes) as size_bytes, min(sha256) as sha256
+select distinct on (bucket_object) bucket_object as name, email_id, null::integer as attachment_id, size_bytes, sha256
 from email_raw
 where bucket_object > $1::text
-group by bucket_object
-order by bucket_object
+order by bucket_object, email_id
 limit $2::integer`,
-    { name: 'text', id: 'integer', size_bytes: 'integer', sha256: 'text' },
+    { name: 'text', email_id: 'integer', attachment_id: 'integer?', size_bytes: 'integer', sha256: 'text' },
   ),
 } as const;
 
@@ -65,10 +65,16 @@ export async function* verifyObjects(db: Queryable, bucket: Bucket): AsyncGenera
   for (const kind of ['file', 'raw'] as const) {
     for (let after = ''; ; ) {
       const { rows } = await db.query(NEXT[kind], [after, BATCH]);
-      for (const { id, name, sha256, size_bytes } of rows) {
+      for (const { attachment_id, email_id, name, sha256, size_bytes } of rows) {
         const problem = await problemOf(bucket, kind, name, { sizeBytes: size_bytes, sha256 });
         const isGone = problem !== null && !(await findReferenced(db, [name])).has(name);
-        yield { name, kind, id, problem: isGone ? null : problem };
+        yield {
+          name,
+          kind,
+          emailId: email_id,
+          attachmentId: attachment_id,
+          problem: isGone ? null : problem,
+        };
       }
       if (rows.length < BATCH) break;
       after = rows.at(-1)?.name ?? after;

@@ -48,6 +48,20 @@ it('retry-dead --mailbox --apply --now fetches a dead message of the added mailb
   expect(await system.storedOf(ANN)).toEqual(['Old']);
 });
 
+it('retry-dead --apply --now changes nothing for a mailbox that it cannot fetch for', async () => {
+  const { run, system } = await systemWithOldMail();
+  await run('backfill', ['--query', 'in:inbox', '--mailbox', ANN, '--plan-only']);
+  await system.call('pollNow');
+  await system.rows("update email_ledger set state = 'dead', resolved_at = now()");
+  await run('mailbox', ['remove', ANN]);
+  const { code, output } = await run('retry-dead', ['--mailbox', ANN, '--apply', '--now']);
+  expect(output).toContain(
+    `--now cannot fetch for ${ANN}: the mailbox was removed, or its credentials are not set here. Nothing was changed.`,
+  );
+  expect(code).toBe(1);
+  expect(await system.rows('select distinct state from email_ledger')).toEqual([{ state: 'dead' }]);
+});
+
 it('backfill --mailbox of a mailbox that no run has reached names the command that says why', async () => {
   const { run, system } = await systemWithOldMail();
   await system.rows(

@@ -53,6 +53,20 @@ async function consent(command: CommandProcess, change: (url: URL) => void = () 
 }
 
 describe('npm run authorize', () => {
+  it('reads and writes files of the folder that the operator called npm in', async () => {
+    const client = { installed: { client_id: clientId, client_secret: clientSecret } };
+    writeFileSync(join(folder, 'client_secret.json'), JSON.stringify(client));
+    const command = start(['--client-secret', 'client_secret.json', '--write', '--file', 'called.env'], {
+      GMAIL_CLIENT_ID: '',
+      GMAIL_CLIENT_SECRET: '',
+      INIT_CWD: folder,
+    });
+    const { code } = await consent(command);
+    expect(code).toBe(0);
+    expect(command.output).toContain(`Written to ${join(folder, 'called.env')}: `);
+    expect(readFileSync(join(folder, 'called.env'), 'utf8')).toContain(`GMAIL_CLIENT_ID=${clientId}\n`);
+  });
+
   it('prints the three variables of the mailbox whose owner agrees', async () => {
     const command = start();
     const { url, status, page, code } = await consent(command);

@@ -93,14 +93,16 @@ describe('npm run backfill', () => {
   it('only plans with --plan-only, and the next run of the deployment fetches the messages', async () => {
     const first = await run([...ALL, '--plan-only']);
     expect(first.code).toBe(0);
-    expect(first.output).toContain('The monitor is stopped; after POST start');
+    expect(first.output).toContain(
+      'Planned. The monitor is stopped: after POST start, the poll continues it.\n',
+    );
     await system.turnOn();
     const second = await run([...ALL, '--plan-only']);
     expect(second.output).toContain(', continued)');
-    expect(second.output).toContain('The poll continues it automatically.');
+    expect(second.output).toContain('Planned. The next poll continues it.\n');
     await setPaused(system.db, 'orders@example.com', true);
     expect((await run([...ALL, '--plan-only'])).output).toContain(
-      'Planned. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll continues it',
+      'Planned. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll continues it.\n',
     );
     await setPaused(system.db, 'orders@example.com', false);
     expect(await storedIds(system)).toEqual([]);
@@ -115,7 +117,7 @@ describe('npm run backfill', () => {
     await command.printed(/Backfill of/);
     command.signal('SIGINT');
     expect(await command.ended()).toBe(130);
-    expect(command.output).toContain('Stopped; nothing is lost. The poll continues it');
+    expect(command.output).toContain('Stopped; nothing is lost. The next poll continues it.');
     expect(await system.rows('select lease_token from mailboxes')).toEqual([{ lease_token: null }]);
     expect(
       await system.rows(
@@ -146,15 +148,38 @@ describe('npm run backfill', () => {
     const { code, output } = await run(ALL);
     expect(code).toBe(1);
     expect(output).toContain(
-      '1 message failed. The monitor is stopped; after POST start, the poll retries automatically.',
+      '1 message failed. The monitor is stopped: after POST start, the poll retries it.\n',
     );
     expect(await ledger(system)).toMatchObject({ [id]: 'pending' });
     await system.turnOn();
-    expect((await run(ALL)).output).toContain('1 message failed. The poll retries automatically.');
+    expect((await run(ALL)).output).toContain('1 message failed. The next poll retries it.\n');
     expect(await system.rows("select attempt_count from email_ledger where state = 'pending'")).toEqual([
       { attempt_count: 1 },
     ]);
   });
+
+  it.each([
+    ['is dead from an earlier backfill', "state = 'dead', resolved_at = now(), source = 'backfill'", 1],
+    ['is dead since it arrived', "state = 'dead', resolved_at = now(), source = 'history', priority = 0", 1],
+    ['has failed since it arrived', "source = 'history', priority = 0", 1],
+    ['was given up', "state = 'dead', resolved_at = now(), given_up_at = now()", 0],
+  ])(
+    'says by its exit code whether a known message that %s is still to be stored',
+    async (_, columns, expected) => {
+      const [id = ''] = ids;
+      system.gmail.faults.add({ kind: 'status', status: 400, messageId: id });
+      expect((await run(ALL)).code).toBe(1);
+      await system.db.query(
+        `update email_ledger set ${columns}, next_attempt_at = now() + interval '1 hour' where state = 'pending'`,
+      );
+      const { code, output } = await run(ALL);
+      expect(output).toContain('6 messages found, 0 new, 6 already known.');
+      expect(output.includes('npm run retry-dead') || output.includes('1 message failed.')).toBe(
+        expected === 1,
+      );
+      expect(code).toBe(expected);
+    },
+  );
 
   it('explains what is missing when it cannot begin', async () => {
     expect(await run([])).toMatchObject({

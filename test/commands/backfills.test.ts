@@ -61,6 +61,7 @@ describe('backfills', () => {
       storedCount: 1,
       goneCount: 1,
       deadCount: 1,
+      failingCount: 1,
       ignoredCounts: new Map([['draft', 1]]),
     });
   });

@@ -218,9 +218,25 @@ describe('npm run mailbox -- pause and resume', () => {
         expect([code, output]).toEqual([0, expect.stringContaining(`Paused ${address}.`)]);
       }
       expect(await findMailboxSettings(db, address)).toMatchObject({ isPaused: true });
-      expect((await mailbox(['resume', address])).output).toContain(`Resumed ${address}.`);
+      expect((await mailbox(['resume', address])).output).toBe(
+        `Resumed ${address}. The next poll fetches what has arrived since the pause.\n`,
+      );
       expect(await findMailboxSettings(db, address)).toMatchObject({ isPaused: false });
     }
+  });
+
+  it('promise no poll while the monitor is stopped', async () => {
+    await db.query('update email_monitor_status set is_running = false');
+    expect((await mailbox(['resume', 'first@example.com'])).output).toBe(
+      'Resumed first@example.com. The monitor is stopped: after POST start, the poll fetches what has arrived since the pause.\n',
+    );
+    for (const args of [
+      ['add', ANN],
+      ['add', 'bob@example.com', '--delegation'],
+    ])
+      expect((await mailbox(args)).output).toMatch(
+        /\nThe monitor is stopped: after POST start, the poll (then )?fetches its emails. `npm run doctor/,
+      );
   });
 
   it('end with exit code 1 for an address that was not added', async () => {
@@ -255,7 +271,7 @@ describe('npm run mailbox -- remove', () => {
   it('names the file of the secret, or how the name of the secret ends when GMAIL_MAILBOX_SECRETS is not set', async () => {
     await mailbox(['add', ANN]);
     const file = await mailbox(['remove', ANN], { GMAIL_MAILBOX_SECRETS: '/srv/secrets' });
-    expect(file.output).toMatch(/rm '\/srv\/secrets\/ann-example-com-[0-9a-f]{12}\.json'/);
+    expect(file.output).toMatch(/rm \/srv\/secrets\/ann-example-com-[0-9a-f]{12}\.json\n/);
     await mailbox(['add', ANN]);
     const unset = await mailbox(['remove', ANN]);
     expect(unset.output).toMatch(

@@ -54,7 +54,10 @@ describe('npm run retry-dead', () => {
   it('requeues all dead messages, which the next poll fetches', async () => {
     await system.turnOn();
     const { code, output } = await run(['--apply']);
-    expect([code, output]).toEqual([0, expect.stringContaining('Requeued 3 messages. The next poll')]);
+    expect([code, output]).toEqual([
+      0,
+      expect.stringContaining('Requeued 3 messages. The next poll fetches them.\n'),
+    ]);
     expect(await system.rows('select distinct state, attempt_count from email_ledger')).toEqual([
       { state: 'pending', attempt_count: 0 },
     ]);
@@ -116,19 +119,28 @@ describe('npm run retry-dead', () => {
     await system.turnOn();
     await setPaused(system.db, 'orders@example.com', true);
     expect((await run(['--apply'])).output).toContain(
-      'Requeued 3 messages. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll fetches',
+      'Requeued 3 messages. The mailbox is paused: after `npm run mailbox -- resume orders@example.com`, the poll fetches them.\n',
     );
     await system.rows("update email_ledger set state = 'dead', resolved_at = now()");
     await system.call('stop');
     expect((await run(['--apply'])).output).toContain(
-      'Requeued 3 messages. The mailbox is paused and the monitor is stopped: after `npm run mailbox -- resume orders@example.com` and POST start, the poll fetches',
+      'Requeued 3 messages. The mailbox is paused and the monitor is stopped: after `npm run mailbox -- resume orders@example.com` and POST start, the poll fetches them.\n',
+    );
+  });
+
+  it('says that a mailbox has to be added that no credentials read', async () => {
+    await system.turnOn();
+    await system.db.query('update mailboxes set credential_fingerprint = null');
+    const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
+    expect((await run(['--apply'], bare)).output).toContain(
+      'Requeued 3 messages. The mailbox is not read: after `npm run mailbox -- add orders@example.com`, the poll fetches them.\n',
     );
   });
 
   it('works without credentials, and needs --mailbox when there are several mailboxes', async () => {
     const bare = { GMAIL_CLIENT_ID: '', GMAIL_CLIENT_SECRET: '', GMAIL_REFRESH_TOKEN: '' };
     expect((await run(['--code', 'gmail_refused', '--apply'], bare)).output).toContain(
-      'Requeued 2 messages. The monitor is stopped: after POST start',
+      'Requeued 2 messages. The monitor is stopped: after POST start, the poll fetches them.\n',
     );
     await system.db.query(
       "insert into mailboxes (email_address, cursor_history_id) values ('b@example.com', 1)",

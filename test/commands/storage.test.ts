@@ -101,7 +101,7 @@ describe('npm run storage', () => {
     );
     const { code, output } = await storage('move', '--to', 'bucket');
     expect(code).toBe(1);
-    expect(output).toMatch(/attachment \d+: damaged in the database. It was not moved/);
+    expect(output).toMatch(/attachment \d+ of email \d+: damaged in the database. It was not moved/);
     expect(bucket.names()).not.toContain(`files/${'0'.repeat(64)}`);
   });
 
@@ -114,16 +114,18 @@ describe('npm run storage', () => {
     const [raw = ''] = ALL.filter((name) => name.startsWith('raw/'));
     const stored = bucket.storage.get(BUCKET, raw);
     stored.bytes = stored.bytes.subarray(0, stored.bytes.length - 20);
-    const ids = await system.rows<{ id: number; bucket_object: string }>(
-      'select id, bucket_object from email_attachments where bucket_object is not null',
+    const rows = await system.rows<{ name: string; what: string }>(
+      `select bucket_object as name, 'attachment ' || id || ' of email ' || email_id as what
+       from email_attachments
+       where bucket_object is not null`,
     );
-    const idOf = (name: string) => ids.find((row) => row.bucket_object === name)?.id;
+    const whatOf = (name: string) => rows.find((row) => row.name === name)?.what;
 
     const { code, output } = await storage('verify');
     expect(code).toBe(1);
     expect(output).toContain('Verified 6 objects: 3 correct, 3 missing or damaged.');
-    expect(output).toContain(`attachment ${idOf(flipped)}: object ${flipped} is damaged`);
-    expect(output).toContain(`attachment ${idOf(missing)}: object ${missing} is missing`);
+    expect(output).toContain(`${whatOf(flipped)}: object ${flipped} is damaged`);
+    expect(output).toContain(`${whatOf(missing)}: object ${missing} is missing`);
     expect(output).toMatch(new RegExp(`the raw bytes of email \\d+: object ${raw} is damaged`));
 
     const short = await storage('verify', '--list', '1');
@@ -133,7 +135,7 @@ describe('npm run storage', () => {
     const back = await storage('move', '--to', 'database');
     expect(back.code).toBe(1);
     expect(back.output).toContain('Moved 3 files to the database');
-    expect(back.output).toMatch(/missing in the object/);
+    expect(back.output).toMatch(/attachment \d+ of email \d+: missing in the object/);
   });
 
   it('verify finds every object again after reprocess has read the email of a missing one', async () => {

@@ -56,6 +56,7 @@ export async function migrate(
   try {
     await client.connect();
     await lock(client);
+    await assertMayMigrate(client);
     const applied = await apply(client, folder);
     await grantTogether(client, accounts);
     return applied;
@@ -78,6 +79,22 @@ async function lock(client: pg.Client): Promise<void> {
   throw new AppError('migration_running', 'Another process is migrating this database.', {
     retryAfterMs: RUNNING_RETRY_AFTER_MS,
   });
+}
+
+/** The runner reports a missing privilege without its SQLSTATE. @throws {AppError} database_denied */
+async function assertMayMigrate(client: pg.Client): Promise<void> {
+  const { rows } = await client.query<{ account: string; may_migrate: boolean }>(
+    `select current_user as account,
+            coalesce(
+              (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = to_regclass('schema_migrations')),
+              has_schema_privilege('public', 'create')
+            ) as may_migrate`,
+  );
+  if (rows[0]?.may_migrate === true) return;
+  throw new AppError(
+    'database_denied',
+    `The account ${rows[0]?.account} may not create tables or does not own them.`,
+  );
 }
 
 async function apply(client: pg.Client, folder: string): Promise<string[]> {

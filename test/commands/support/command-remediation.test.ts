@@ -13,6 +13,15 @@ describe('remediationForCommand', () => {
     },
   );
 
+  it.each(['database_denied', 'schema_outdated'] as const)(
+    'never says to call a function again: %s',
+    (code) => {
+      const text = remediationForCommand(new AppError(code, 'detail'), 'none');
+      expect(text).toContain('migrate');
+      expect(text).not.toMatch(/call again|Retry-After/);
+    },
+  );
+
   it('names the local stack only when it is stopped, and only for what it contains', () => {
     const down = (code: 'database_unavailable' | 'gmail_unavailable' | 'schema_outdated') =>
       remediationForCommand(new AppError(code, 'detail'), 'stopped');

@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { readArguments, readFlags } from '../../../commands/support/flags.ts';
 
 const OPTIONS = {
@@ -33,4 +33,26 @@ it('reads what follows -- as words', () => {
 it('says how to give a value that begins with a dash, such as the query -in:spam', () => {
   expect(() => readFlags(OPTIONS, ['--sender', '-in:spam'])).toThrow("use '--sender=-XYZ'");
   expect(readFlags(OPTIONS, ['--sender=-in:spam']).sender).toBe('-in:spam');
+});
+
+it.each([
+  ['give-up', ['give_up']],
+  // npm reads their letters as its short options.
+  ['apply', ['all', 'long', 'parseable', 'yes']],
+  ['plan', ['all', 'long', 'parseable', 'yes']],
+])('rejects --%s, which npm took because the operator forgot the --', (name, set) => {
+  const options = { [name]: { type: 'boolean', default: false } } as const;
+  const message = `npm took --${name} for itself. Write \`--\` before the options.`;
+  for (const one of set) vi.stubEnv(`npm_config_${one}`, 'true');
+  expect(() => readFlags(options, [])).toThrow(message);
+  expect(() => readArguments(options, ['verb'])).toThrow(message);
+  vi.unstubAllEnvs();
+});
+
+it('accepts options of npm that are set for npm', () => {
+  for (const one of ['all', 'json', 'yes']) vi.stubEnv(`npm_config_${one}`, 'true');
+  const flag = { type: 'boolean', default: false } as const;
+  const options = { all: flag, apply: flag, json: flag, yes: flag };
+  expect(readFlags(options, ['--apply'])).toMatchObject({ apply: true, yes: false });
+  vi.unstubAllEnvs();
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { readMonitorStatus } from '../../../shared/db/monitor-status.ts';
 import { migrate, readSchemaDifference } from '../../../shared/db/schema/migrations.ts';
+import { accountOf, createRoles, dropRoles, urlOf } from '../../helpers/database-accounts.ts';
 import { createTestDatabase, type TestDatabase } from '../../helpers/test-database.ts';
 
 const MIGRATIONS = join(import.meta.dirname, '../../../sql/migrations');
@@ -40,6 +41,22 @@ test('readSchemaDifference returns pending migrations and those that newer code 
     expect(await migrate(target)).toEqual([]);
   } finally {
     rmSync(folder, { recursive: true });
+  }
+});
+
+test.each([
+  ['an empty database', 'drop schema public cascade; create schema public'],
+  ['tables that it reads only', `grant select on all tables in schema public to "${accountOf('status')}"`],
+])('an account that may not create tables is denied access to %s', async (_, sql) => {
+  await createRoles(db);
+  try {
+    await db.query(sql);
+    await expect(migrate({ kind: 'url', url: urlOf(db, 'status') })).rejects.toMatchObject({
+      code: 'database_denied',
+      message: expect.stringMatching(/^The account .* may not create tables or does not own them\.$/),
+    });
+  } finally {
+    await dropRoles(db);
   }
 });
 
