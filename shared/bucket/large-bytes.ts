@@ -8,6 +8,7 @@ import type { Config } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
 import { AppError, toAppError } from '../errors.ts';
+import { withTimeout } from '../timeout.ts';
 import { type Bucket, openBucket } from './bucket.ts';
 import { reserveObjects } from './bucket-objects.ts';
 
@@ -81,9 +82,9 @@ export class LargeBytes {
       const running = this.#uploads.get(object.name);
       if (running === undefined) break;
       try {
-        return await running;
+        return await withTimeout(deadline.remainingMs(), running, outOfTime);
       } catch (thrown) {
-        if (toAppError(thrown).code !== 'out_of_time') throw thrown;
+        if (toAppError(thrown).code !== 'out_of_time' || deadline.remainingMs() === 0) throw thrown;
       }
     }
     const upload = this.#upload(object, isReferenced, deadline).finally(() =>

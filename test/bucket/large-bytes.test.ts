@@ -134,3 +134,20 @@ it('runs out of time, and does not blame the bucket, when the deadline ends a ca
   });
   expect(largeBytes.isPaused).toBe(false);
 });
+
+it('waits for the upload of another run no longer than until its own deadline', async () => {
+  const { largeBytes, names, storage } = await fixture();
+  const uploading = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  storage.beforeCall = async () => {
+    uploading.resolve();
+    await answer.promise;
+  };
+  const other = largeBytes.keep(db, [object('h')], long());
+  await uploading.promise;
+  const late = largeBytes.keep(db, [object('h')], Deadline.after(50));
+  await expect(late).rejects.toMatchObject({ code: 'out_of_time' });
+  answer.resolve();
+  await expect(other).resolves.toMatchObject({ names: new Set(['h']) });
+  expect(names()).toEqual(['h']);
+});
