@@ -32,8 +32,10 @@ export interface ErasureCounts {
   readonly noSenderCount: number;
 }
 
-/** Few enough that the rows are locked for well below a second, except with very large attachments. */
+/** Few enough that the rows are locked for well below a second. */
 const BATCH = 50;
+/** Of the raw emails of a batch; the last one may exceed it. A statement that deletes gigabytes would exceed its timeout. */
+const BATCH_BYTES = 50 * 1_048_576;
 /** Emails per statement. Searching 500 long texts for an address takes well below the statement timeout. */
 const RANGE_EMAILS = 500;
 const FOREIGN_KEY_VIOLATION = '23503';
@@ -104,12 +106,12 @@ ${COUNTS},
 
 // One statement, so that emails, ledger and audit row change together. The cascade deletes attachments, raw bytes, search words,
 // queue, results and outbox.
-// $1 kind text, $2 value text, $3 ids above int, $4 ids up to int, $5 emails int, $6 id of the erasure bigint
+// $1 kind text, $2 value text, $3 ids above int, $4 ids up to int, $5 emails int, $6 id of the erasure bigint, $7 bytes bigint
 // Always one row; last_id is null when no emails are left.
 const ERASE_NEXT = statement(
   `
-with chosen as materialized (
-  select e.id, e.mailbox_id, e.gmail_message_id
+with locked as materialized (
+  select e.id, e.mailbox_id, e.gmail_message_id, e.size_bytes
   from incoming_emails e
   where e.id > $3::integer
     and e.id <= $4::integer
@@ -117,6 +119,11 @@ with chosen as materialized (
   order by e.id
   limit $5::integer
   for update
+),
+chosen as materialized (
+  select id, mailbox_id, gmail_message_id
+  from (select l.*, sum(l.size_bytes) over (order by l.id) - l.size_bytes as bytes_before from locked l) summed
+  where bytes_before < $7::bigint
 ),
 counts as materialized (${COUNTS}),
 kept as (
@@ -258,7 +265,7 @@ export async function* eraseInBatches(
   const { kind, value } = selection;
   for await (const { after, upTo } of idRanges(db, selection)) {
     for (let afterId: number | null = after; afterId !== null; ) {
-      const parameters: unknown[] = [kind, value, afterId, upTo, BATCH, erasureId];
+      const parameters: unknown[] = [kind, value, afterId, upTo, BATCH, erasureId, BATCH_BYTES];
       const erased = await onlyRow(db, ERASE_NEXT, parameters).catch(throwBlocked);
       yield erased.email_count;
       afterId = erased.last_id;

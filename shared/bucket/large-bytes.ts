@@ -8,6 +8,7 @@ import type { Config } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
 import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
 import { AppError, toAppError } from '../errors.ts';
+import { withTimeout } from '../timeout.ts';
 import { type Bucket, openBucket } from './bucket.ts';
 import { reserveObjects } from './bucket-objects.ts';
 
@@ -27,6 +28,8 @@ export const NOTHING_KEPT: KeptObjects = { names: new Set(), reservationIds: [] 
 
 /** After a failure no upload is tried for this time, so that emails do not wait one after another for a bucket that hangs. */
 const PAUSE_MS = 10_000;
+/** A call without an answer for this time is a failure of the bucket. Runs of many mailboxes have no time for a whole timeout. */
+const HANG_MS = 3_000;
 /** A collection may delete the object between two calls, and does so at most once per day. */
 const MAX_TRIES = 3;
 
@@ -81,9 +84,9 @@ export class LargeBytes {
       const running = this.#uploads.get(object.name);
       if (running === undefined) break;
       try {
-        return await running;
+        return await withTimeout(deadline.remainingMs(), running, outOfTime);
       } catch (thrown) {
-        if (toAppError(thrown).code !== 'out_of_time') throw thrown;
+        if (toAppError(thrown).code !== 'out_of_time' || deadline.remainingMs() === 0) throw thrown;
       }
     }
     const upload = this.#upload(object, isReferenced, deadline).finally(() =>
@@ -119,7 +122,7 @@ export class LargeBytes {
     );
   }
 
-  /** @throws {AppError} out_of_time when the deadline ended the call, not the bucket */
+  /** @throws {AppError} out_of_time when the deadline ended a short call */
   async #within<T>(deadline: Deadline, call: (timeoutMs: number) => Promise<T>): Promise<T> {
     const leftMs = deadline.remainingMs();
     if (leftMs <= 0) throw outOfTime();
@@ -127,7 +130,7 @@ export class LargeBytes {
     try {
       return await call(Math.min(callTimeoutMs, leftMs));
     } catch (error) {
-      throw leftMs < callTimeoutMs && deadline.remainingMs() <= 0 ? outOfTime() : error;
+      throw leftMs < Math.min(callTimeoutMs, HANG_MS) && deadline.remainingMs() <= 0 ? outOfTime() : error;
     }
   }
 }

@@ -28,7 +28,10 @@ export class CallTimeout {
   /** Starts the timeout for the next part, at most `ms`. Replaces a running one. */
   start(ms: number): void {
     this.pause();
-    this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, this.#deadline.remainingMs()));
+    const leftMs = this.#deadline.remainingMs();
+    // No timer runs while the chunks of a fast answer arrive.
+    if (leftMs === 0) return this.#controller.abort();
+    this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, leftMs));
   }
 
   pause(): void {

@@ -38,7 +38,11 @@ export async function identifyMailbox(
     },
     app.config,
     renamedFrom,
-  );
+  ).catch((error: unknown) => {
+    // Gmail accepts the credentials of another account, so this instance would keep them for an hour.
+    if (error instanceof AppError && error.code === 'wrong_account') app.rereadCredentials();
+    throw error;
+  });
   logChange(app, mailbox);
   return mailbox;
 }

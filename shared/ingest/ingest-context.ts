@@ -40,6 +40,8 @@ export interface IngestContext {
   readonly gmail: GmailClient | null;
   /** Null without credentials, or while those of an added mailbox cannot be read. */
   readonly credentialFingerprint: string | null;
+  /** The next invocation reads the credentials again. */
+  readonly rereadCredentials: () => void;
   readonly log: Log;
   /** Names the instance on the lease. */
   readonly holder: string;
@@ -86,7 +88,7 @@ export interface IngestContextOptions {
   /** One for all contexts of the process. */
   readonly suspects: Semaphore;
   readonly overrides?: TestOverrides;
-  /** Called when Google rejects the credentials. */
+  /** Called when Google rejects the credentials, or they belong to another account. */
   readonly onCredentialsRejected?: () => void;
 }
 
@@ -94,6 +96,7 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
   const { config, db, log, suspects } = options;
   const { clock = monotonicClock, random = Math.random, sleep = realSleep } = options.overrides ?? {};
   const { gmail: credentials, gmailApiRootUrl: rootUrl, oauthTokenUrl: tokenUrl } = config;
+  const rereadCredentials = options.onCredentialsRejected ?? (() => undefined);
   return {
     settings: null,
     config,
@@ -108,16 +111,17 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
             tokenUrl,
             random,
             sleep,
-            ...(options.onCredentialsRejected && { onCredentialsRejected: options.onCredentialsRejected }),
+            onCredentialsRejected: rereadCredentials,
           }),
     credentialFingerprint: credentials === null ? null : credentialFingerprint(credentials),
+    rereadCredentials,
     holder: `${hostname()}:${process.pid}`,
     inFlight: options.overrides?.inFlight ?? new AimdLimit(),
     largeBodies: new Semaphore(1),
     suspects,
     unreleasedLeases: new Set(),
     emailsTopic:
-      config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost),
+      config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost, clock),
     largeBytes: openLargeBytes(config, clock),
     clock,
     random,

@@ -55,6 +55,7 @@ export class MailboxContexts {
       const access = await resolveAccess(config, settings, this.first.clock);
       const kept = this.#kept.get(settings.id);
       if (kept?.access === access) return this.#keep(settings, kept, log);
+      const rereadCredentials = () => onAccessRejected(config, settings);
       const gmail = createGmailClient({
         access,
         rootUrl: config.gmailApiRootUrl,
@@ -62,13 +63,15 @@ export class MailboxContexts {
         iamRootUrl: config.iamCredentialsApiRootUrl,
         random: this.first.random,
         sleep: this.first.sleep,
-        onCredentialsRejected: () => onAccessRejected(config, settings),
+        onCredentialsRejected: rereadCredentials,
       });
-      const context = this.#create({ gmail, credentialFingerprint: accessFingerprint(access) });
+      const credentialFingerprint = accessFingerprint(access);
+      const context = this.#create({ gmail, credentialFingerprint, rereadCredentials });
       return this.#keep(settings, { access, context }, log);
     } catch (thrown) {
       const gmail = unreachableGmail(toAppError(thrown));
-      const context = this.#create({ gmail, credentialFingerprint: null });
+      const rereadCredentials = () => undefined;
+      const context = this.#create({ gmail, credentialFingerprint: null, rereadCredentials });
       return this.#keep(settings, { access: null, context }, log);
     }
   }
@@ -105,7 +108,9 @@ export class MailboxContexts {
     return limitTransactions(db, Math.max(1, Math.floor(config.databasePoolSize / 2)));
   }
 
-  #create(reached: Pick<IngestContext, 'gmail' | 'credentialFingerprint'>): IngestContext {
+  #create(
+    reached: Pick<IngestContext, 'gmail' | 'credentialFingerprint' | 'rereadCredentials'>,
+  ): IngestContext {
     return {
       ...this.first,
       ...reached,

@@ -2,7 +2,6 @@
  * Chooses the messages that a run fetches next, and claims them: retries, live messages, then the backlog. A message that may crash its
  * process is fetched alone in its mailbox, and no other one in the process.
  */
-import { setTimeout as delay } from 'node:timers/promises';
 import { type Claim, claimRetries, claimSuspect, claimUntried } from '../db/claims.ts';
 import type { DueWork } from '../db/due-work.ts';
 import { PRIORITY, type Priority } from '../db/ledger.ts';
@@ -142,17 +141,11 @@ export class MessageClaims {
   async #claimSuspect(priority: Priority): Promise<readonly Claim[]> {
     const { app, db, lease } = this.#run;
     if (!this.#hasSuspects) return [];
-    const granted = app.suspects.acquire();
-    const isGranted = await Promise.race([
-      granted.then(() => true),
-      delay(SUSPECT_WAIT_MS, false, { ref: false }),
-    ]);
-    if (!isGranted) {
-      void granted.then((release) => release());
+    this.#releaseSuspect = await app.suspects.acquireWithin(SUSPECT_WAIT_MS);
+    if (this.#releaseSuspect === null) {
       this.#hasSuspects = false;
       return [];
     }
-    this.#releaseSuspect = await granted;
     let claims: readonly Claim[] = [];
     try {
       claims = await claimSuspect(db, lease, priority);

@@ -8,7 +8,7 @@ import { recordFailure, wakeWaiting } from '../db/failures.ts';
 import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
 import {
-  type AppError,
+  AppError,
   isBucketError,
   isDatabaseError,
   isOutOfTime,
@@ -58,7 +58,8 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
   let releaseLarge: (() => void) | null = null;
   try {
     const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, async () => {
-      releaseLarge ??= await run.app.largeBodies.acquire();
+      releaseLarge ??= await run.largeBodies.acquireWithin(run.deadline.remainingMs());
+      if (releaseLarge === null) throw new AppError('out_of_time', 'Other large messages took the time.');
     });
     run.app.inFlight.onSuccess();
     const rule = ruleFor(run, claim, message);

@@ -10,6 +10,7 @@ import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { createPublisher, type EmailPublisher } from '../handoff/email-publisher.ts';
 import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import { QuotaBudget } from '../limits/quota-budget.ts';
+import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
@@ -38,6 +39,8 @@ export interface RunContext {
   /** Messages that wait for their next attempt are tried too, because an operator asked for a run. */
   readonly includesWaiting: boolean;
   readonly outage: OutageDetector;
+  /** One large message of this run at a time waits for those of other mailboxes. */
+  readonly largeBodies: Semaphore;
   readonly wakeUp: WorkerWakeUp;
   /** The label that messages must carry; a reconciliation may resolve it to another one. */
   label: RunLabel;
@@ -96,6 +99,7 @@ export function createRun(
     budget,
     includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
     outage: new OutageDetector(),
+    largeBodies: new Semaphore(1, app.largeBodies),
     wakeUp: new WorkerWakeUp(db, app.clock),
     label: { kind: 'none' },
     hasHistoryAnswer: false,

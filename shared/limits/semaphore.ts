@@ -1,11 +1,16 @@
 /** A counting semaphore in FIFO order: at most `limit` permits are held at a time. */
+import { withTimeout } from '../timeout.ts';
+
 export class Semaphore {
   readonly #waiting: (() => void)[] = [];
   readonly #limit: number;
+  readonly #shared: Semaphore | null;
   #held = 0;
 
-  constructor(limit: number) {
+  /** @param shared each permit also needs one of this semaphore, so its users wait for each other before they wait for others */
+  constructor(limit: number, shared: Semaphore | null = null) {
     this.#limit = limit;
+    this.#shared = shared;
   }
 
   /** Resolves when a permit is acquired. @returns a function that releases it; further calls do nothing */
@@ -14,13 +19,28 @@ export class Semaphore {
       this.#waiting.push(resolve);
       this.#admit();
     });
+    const releaseShared = await this.#shared?.acquire();
     let isHeld = true;
     return () => {
       if (!isHeld) return;
       isHeld = false;
+      releaseShared?.();
       this.#held -= 1;
       this.#admit();
     };
+  }
+
+  /** @returns null when no permit was free within `ms` milliseconds */
+  async acquireWithin(ms: number): Promise<(() => void) | null> {
+    const granted = this.acquire();
+    const late = new Error('No permit in time');
+    try {
+      return await withTimeout(ms, granted, () => late);
+    } catch (error) {
+      if (error !== late) throw error;
+      void granted.then((release) => release());
+      return null;
+    }
   }
 
   /** Runs `work` while holding a permit. */

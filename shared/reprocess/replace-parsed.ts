@@ -8,7 +8,7 @@ import { attachmentNames, insertAttachments, parsedValues, type StorableEmail } 
 import { statement } from '../db/statement.ts';
 import { Deadline } from '../deadline.ts';
 import type { ParsedAttachment } from '../mime/parsed-email.ts';
-import { lockUnclaimed } from './claimed-emails.ts';
+import { lockUnclaimed, requeueExpired } from './claimed-emails.ts';
 import { type Comparison, compareParsed, isSame, readFiles, type StoredFile } from './parsed-difference.ts';
 
 // $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
@@ -113,6 +113,7 @@ export async function replaceParsed(
         objects,
       });
       await releaseReservations(tx, objects.reservationIds);
+      await requeueExpired(tx, emailId);
     }
     await tx.query(UPDATE_EMAIL, [
       emailId,

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest';
 import { LargeBytes } from '../../shared/bucket/large-bytes.ts';
 import type { Queryable } from '../../shared/db/database.ts';
 import { Deadline } from '../../shared/deadline.ts';
+import { AppError } from '../../shared/errors.ts';
 import { BUCKET, createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
@@ -101,7 +102,7 @@ it('uploads an object itself when the run that was uploading it is out of time',
     await joined.promise;
     nowMs = 10_000;
   };
-  const deadline = Deadline.after(9_999, () => nowMs);
+  const deadline = Deadline.after(2_000, () => nowMs);
   await expect(largeBytes.keep(db, [object('g')], deadline)).rejects.toMatchObject({ code: 'out_of_time' });
   await expect(other).resolves.toMatchObject({ names: new Set(['g']) });
   expect(names()).toEqual(['g']);
@@ -133,4 +134,44 @@ it('runs out of time, and does not blame the bucket, when the deadline ends a ca
     code: 'out_of_time',
   });
   expect(largeBytes.isPaused).toBe(false);
+});
+
+it('blames a bucket that has not answered for seconds, also when the deadline ended the call', async () => {
+  const { bucket } = await fixture();
+  let nowMs = 0;
+  const hanging = Object.assign(Object.create(bucket), {
+    callTimeoutMs: 30_000,
+    write: async (_name: string, _bytes: Uint8Array, { timeoutMs }: { timeoutMs: number }) => {
+      nowMs += timeoutMs;
+      throw new AppError('bucket_unavailable', 'No answer in time.');
+    },
+  });
+  const largeBytes = new LargeBytes(hanging, 1_024, () => nowMs);
+  const keep = async (ms: number) =>
+    await largeBytes.keep(
+      db,
+      [object('i')],
+      Deadline.after(ms, () => nowMs),
+    );
+  await expect(keep(1_000)).rejects.toMatchObject({ code: 'out_of_time' });
+  expect(largeBytes.isPaused).toBe(false);
+  await expect(keep(4_000)).rejects.toMatchObject({ code: 'bucket_unavailable' });
+  expect(largeBytes.isPaused).toBe(true);
+});
+
+it('waits for the upload of another run no longer than until its own deadline', async () => {
+  const { largeBytes, names, storage } = await fixture();
+  const uploading = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<void>();
+  storage.beforeCall = async () => {
+    uploading.resolve();
+    await answer.promise;
+  };
+  const other = largeBytes.keep(db, [object('h')], long());
+  await uploading.promise;
+  const late = largeBytes.keep(db, [object('h')], Deadline.after(50));
+  await expect(late).rejects.toMatchObject({ code: 'out_of_time' });
+  answer.resolve();
+  await expect(other).resolves.toMatchObject({ names: new Set(['h']) });
+  expect(names()).toEqual(['h']);
 });

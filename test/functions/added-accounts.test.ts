@@ -266,6 +266,21 @@ describe('an identified mailbox', () => {
     expect(await addresses(system)).toHaveLength(3);
   });
 
+  it('uses new credentials at its next run after those of another account', async () => {
+    const { system, ann } = await knownSystem();
+    system.accounts?.add({ emailAddress: 'eve@example.com' });
+    system.writeSecret(ANN, refreshTokenOf(3));
+    await system.pass(AN_HOUR);
+    await system.call('poll');
+    expect(await errorOf(system, ANN)).toBe('wrong_account');
+    system.writeSecret(ANN, newToken(system, ann.gmail));
+    ann.gmail.deliver(mail('Ann'));
+    await system.pass(300);
+    await system.call('poll');
+    expect(await errorOf(system, ANN)).toBeNull();
+    expect(await system.storedOf(ANN)).toEqual(['Ann']);
+  });
+
   it('fails with the reason while its secret is missing', async () => {
     const { system } = await knownSystem();
     system.deleteSecret(ANN);

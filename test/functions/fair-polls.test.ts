@@ -2,10 +2,12 @@
 import { describe, expect, it } from 'vitest';
 import { freePort } from '../../local/ports.ts';
 import { Deadline } from '../../shared/deadline.ts';
+import { LARGE_BODY_BYTES } from '../../shared/gmail/response-body.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { pollMailboxes } from '../../shared/ingest/poll-mailboxes.ts';
+import { createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
-import { mail } from '../helpers/test-emails.ts';
+import { incompressible, mail, orderWithFile } from '../helpers/test-emails.ts';
 
 const createSystem = useManyMailboxes();
 const ANN = 'ann@example.com';
@@ -36,6 +38,33 @@ describe('poll in place', () => {
     expect(stored.length).toBeGreaterThan(30);
     expect(stored.length).toBeLessThan(150);
     expect((await system.runsOf(addressOf(0))).length).toBeGreaterThan(1);
+  });
+
+  it('a mailbox with many large messages delays the large one of another mailbox by one of them', async () => {
+    const { env, storage } = await createBucketFixture();
+    const system = await createSystem({ env: { ...env, RUN_BUDGET_SECONDS: '600' } });
+    const [ann, bob] = [await system.add(ANN), await system.add(BOB)];
+    for (let n = 0; n < 4; n += 1)
+      ann.gmail.deliver(orderWithFile(`Ann ${n}`, incompressible(`${n}`, LARGE_BODY_BYTES)));
+    bob.gmail.deliver(orderWithFile('Bob', incompressible('bob', LARGE_BODY_BYTES)));
+    const uploading = Promise.withResolvers<void>();
+    const answer = Promise.withResolvers<void>();
+    storage.beforeCall = async () => {
+      uploading.resolve();
+      await answer.promise;
+    };
+    const asked = async ({ gmail }: typeof ann, count: number) =>
+      await expect.poll(() => gmail.callLog.countByMethod['messages.get']).toBe(count);
+
+    const backlog = system.call('pollNow', { query: { mailbox: ANN } });
+    await uploading.promise;
+    await asked(ann, 4);
+    const other = system.call('pollNow', { query: { mailbox: BOB } });
+    await asked(bob, 1);
+    answer.resolve();
+    expect([(await backlog).json.new_emails, (await other).json.new_emails]).toEqual([4, 1]);
+    const stored = await system.rows<{ subject: string }>('select subject from incoming_emails order by id');
+    expect(stored.findIndex(({ subject }) => subject.endsWith('Bob'))).toBe(1);
   });
 
   it('fails only when the run of every mailbox failed', async () => {

@@ -403,6 +403,18 @@ describe('large body', () => {
     expect(asked).toBe(1);
   });
 
+  it('is not read when its permission comes after the deadline', async () => {
+    let nowMs = 0;
+    const deadline = Deadline.after(4_000, () => nowMs);
+    const { client, context } = await scriptedClient([whole(LARGE)], { deadline });
+    const message = client.getRawMessage(context, 'm1', async () => {
+      nowMs = 4_000;
+      // No timer runs while chunks arrive without a pause.
+      vi.useFakeTimers({ toFake: ['setTimeout'] });
+    });
+    expect((await errorOf(message)).code).toBe('out_of_time');
+  });
+
   it('asks no permission for a body of up to one megabyte', async () => {
     const padding = LARGE_BODY_BYTES - messageJson(Buffer.alloc(0)).length;
     const small = messageJson(Buffer.alloc(Math.floor((padding * 3) / 4) - 3));

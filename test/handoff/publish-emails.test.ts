@@ -16,6 +16,7 @@ import { order } from '../helpers/test-emails.ts';
 import { useTestSystems } from '../helpers/use-test-systems.ts';
 
 const TOPIC = 'projects/demo/topics/emails';
+const EMAIL = { id: 1, email_id: 7, mailbox: 'a@example.com', gmail_message_id: 'm', has_attachments: true };
 const createTestSystem = useTestSystems();
 
 /** No process listens on the port. */
@@ -208,16 +209,31 @@ test('a Pub/Sub that accepts connections and does not answer is given up after t
   const { env, close } = await startHangingPubSub();
   try {
     const topic = new EmailsTopic(TOPIC, env.PUBSUB_EMULATOR_HOST);
-    const email = {
-      id: 1,
-      email_id: 7,
-      mailbox: 'a@example.com',
-      gmail_message_id: 'm',
-      has_attachments: true,
-    };
-    const { ids, error } = await topic.publish('1', [email], 50);
+    const { ids, error } = await topic.publish('1', [EMAIL], 50);
     expect(ids).toEqual([]);
     expect([error?.code, error?.message]).toEqual(['emails_topic_unavailable', 'No answer within 50 ms']);
+  } finally {
+    close();
+  }
+});
+
+test('the mailboxes of an instance do not wait one after another for a Pub/Sub that does not answer', async () => {
+  const { server, env, close } = await startHangingPubSub();
+  let nowMs = 0;
+  let connections = 0;
+  server.on('connection', () => {
+    connections += 1;
+    nowMs += 4_000;
+  });
+  try {
+    const topic = new EmailsTopic(TOPIC, env.PUBSUB_EMULATOR_HOST, () => nowMs);
+    await topic.publish('1', [EMAIL], 100);
+    expect(connections).toBe(1);
+    const { ids, error } = await topic.publish('2', [EMAIL], 100);
+    expect([ids, error?.code, connections]).toEqual([[], 'emails_topic_unavailable', 1]);
+    nowMs += 10_000;
+    await topic.publish('2', [EMAIL], 100);
+    expect(connections).toBe(2);
   } finally {
     close();
   }

@@ -49,3 +49,26 @@ it('run releases the permit when the work fails', async () => {
   await expect(failing).rejects.toThrow('failed');
   expect(await semaphore.run(async () => await Promise.resolve(7))).toBe(7);
 });
+
+it('with a shared one, users of one semaphore wait for each other before they wait for others', async () => {
+  const shared = new Semaphore(1);
+  const [many, few] = [new Semaphore(1, shared), new Semaphore(1, shared)];
+  const order: string[] = [];
+  const use = async (semaphore: Semaphore, name: string) =>
+    await semaphore.run(async () => void order.push(name));
+  await Promise.all([use(many, 'm1'), use(many, 'm2'), use(many, 'm3'), use(few, 'f1')]);
+  expect(order).toEqual(['m1', 'f1', 'm2', 'm3']);
+});
+
+it('gives up after the time, and passes on the permit that it gets later', async () => {
+  const shared = new Semaphore(1);
+  const semaphore = new Semaphore(1, shared);
+  const held = await semaphore.acquire();
+  expect(await semaphore.acquireWithin(1)).toBeNull();
+  const next = request(semaphore);
+  held();
+  await settled();
+  expect(next.release).not.toBeNull();
+  next.release?.();
+  expect(await shared.acquireWithin(60_000)).not.toBeNull();
+});

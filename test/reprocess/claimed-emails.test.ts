@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ALL_EMAILS } from '../../shared/reprocess/raw-emails.ts';
 import { type ReprocessMode, reprocess } from '../../shared/reprocess/reprocess-emails.ts';
-import { passTime, storeEmails, workerOf } from '../helpers/email-queue.ts';
+import { passTime, sqlStateOf, storeEmails, workerOf } from '../helpers/email-queue.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
 
 const APPLY = { applies: true, resetsProcessed: false } as const;
@@ -66,6 +66,26 @@ describe('reprocess', () => {
     await worker.claim();
     await worker.complete(id);
     expect(await kinds(APPLY)).toEqual(['same']);
+  });
+
+  it('refuses the late call of a worker that has read the former values, and its email is claimed again', async () => {
+    const worker = workerOf(db, 'extraction');
+    await worker.claim();
+    await passTime(db, 'extraction', id);
+    expect(await kinds(APPLY)).toEqual(['changed']);
+    expect(await sqlStateOf(worker.complete(id))).toBe('QE002');
+    expect(await stored()).toMatchObject({ processed: false });
+    expect(await workerOf(db, 'extraction', 'b').claim()).toEqual([id]);
+  });
+
+  it('accepts the late call of a worker when nothing has changed', async () => {
+    expect(await kinds(APPLY)).toEqual(['changed']);
+    const worker = workerOf(db, 'extraction');
+    await worker.claim();
+    await passTime(db, 'extraction', id);
+    expect(await kinds(APPLY)).toEqual(['same']);
+    await worker.complete(id);
+    expect(await stored()).toMatchObject({ processed: true });
   });
 
   it('passes over an email that a worker is claiming in a transaction that has not ended', async () => {

@@ -1,6 +1,6 @@
 /** Plans of the statements that erase emails: one that reads all emails would exceed the statement timeout of a large database. */
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { countErasable } from '../../../commands/erase/erasure.ts';
+import { beginErasure, countErasable, eraseInBatches } from '../../../commands/erase/erasure.ts';
 import type { Queryable } from '../../../shared/db/database.ts';
 import { declaredStatements, type Statement } from '../../../shared/db/statement.ts';
 import { insertMailbox } from '../../helpers/leased-mailbox.ts';
@@ -59,4 +59,19 @@ test('ids that a restore skipped cost no statements', async () => {
   });
   // Two per 500 emails, and one at the end.
   expect(statements).toBe(2 * 41 + 1);
+});
+
+test('a batch ends after 50 MiB of emails, so that large ones do not exceed the statement timeout', async () => {
+  await db.query(
+    `insert into incoming_emails
+       (mailbox_id, gmail_message_id, received_at, size_bytes, attachment_count, parser_version, sender_address)
+     select $1::integer, 'large' || n, now(), 30 * 1048576, 0, 1, 'bob@example.com'
+     from generate_series(1, 5) n`,
+    [await insertMailbox(db)],
+  );
+  const selection = { kind: 'sender', value: 'bob@example.com' } as const;
+  const counts: number[] = [];
+  for await (const count of eraseInBatches(db, await beginErasure(db, selection, 'key'), selection))
+    counts.push(count);
+  expect(counts.filter((count) => count > 0)).toEqual([2, 2, 1]);
 });
