@@ -1,6 +1,6 @@
 /**
- * Keeps the heading "Watching" while a new email is fetched. Each email makes the state `catching_up` for a second or two; the
- * heading and the icon of the tab would alternate, and a screen reader would speak twice per email.
+ * Keeps the heading "Watching", or "Not checked yet", while a new email is fetched. Each email makes the state `catching_up` for
+ * a second or two; the heading and the icon of the tab would alternate, and a screen reader would speak twice per email.
  */
 import type { StateDescription } from './describe-state.ts';
 
@@ -8,21 +8,21 @@ import type { StateDescription } from './describe-state.ts';
 const NEW_EMAIL_MS = 10_000;
 
 export class SteadyState {
-  /** The last overview that was `watching`; null after any other state. */
-  #watching: { readonly label: string; readonly atMs: number } | null = null;
+  /** The last overview, if nothing was waiting. */
+  #idle: (Pick<StateDescription, 'label' | 'state'> & { readonly atMs: number }) | null = null;
 
   /** @returns the description with the heading to show; its reason and figures stay those of the overview */
   of(description: StateDescription, nowMs: number): StateDescription {
     const { label, state, tone } = description;
-    const watching = this.#watching;
-    if (state === 'catching_up' && watching !== null && nowMs - watching.atMs < NEW_EMAIL_MS)
+    const idle = this.#idle;
+    if (state === 'catching_up' && idle !== null && nowMs - idle.atMs < NEW_EMAIL_MS)
       return {
         ...description,
-        state: 'watching',
-        label: watching.label,
-        tone: tone === 'active' ? 'ok' : tone,
+        state: idle.state,
+        label: idle.label,
+        tone: tone === 'active' && idle.state === 'watching' ? 'ok' : tone,
       };
-    this.#watching = state === 'watching' ? { label, atMs: nowMs } : null;
+    this.#idle = state === 'watching' || state === 'unchecked' ? { label, state, atMs: nowMs } : null;
     return description;
   }
 }

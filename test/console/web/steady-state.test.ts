@@ -23,7 +23,7 @@ describe('SteadyState', () => {
     expect(steady.of(catchingUp, 10_001)).toEqual(catchingUp);
   });
 
-  it('begins anew with each overview that is Watching', () => {
+  it('counts from the last overview that is Watching', () => {
     const steady = new SteadyState();
     steady.of(described('watching'), 0);
     steady.of(described('catching_up'), 8_000);
@@ -39,6 +39,17 @@ describe('SteadyState', () => {
       expect(steady.of(described(state), 2_000)).toEqual(described(state));
       expect(steady.of(described('catching_up'), 3_000).label).toBe('Catching up');
     }
+  });
+
+  it('keeps Not checked yet too', () => {
+    const steady = new SteadyState();
+    const unchecked = describeState(overview({ mailbox: { reconciliation: null } }));
+    expect(steady.of(unchecked, 0)).toMatchObject({ label: 'Not checked yet', tone: 'active' });
+    expect(steady.of(described('catching_up'), 1_000)).toMatchObject({
+      state: 'unchecked',
+      label: 'Not checked yet',
+      tone: 'active',
+    });
   });
 
   it('keeps the warning of advice', () => {
