@@ -6,7 +6,7 @@
  * those that are due. `?retry=dead` requeues the dead letters first. `?reconcile=all` (alias `?prove=all`) compares all mail
  * since the first start with Gmail, over as many runs as it takes; `status` shows the result.
  * 200 `{outcome, new_emails, ...}`, with outcome `busy` while another run works, and `dispatched` when the mailboxes were
- * published. 400 for a mailbox that is not known, 409 without credentials. A failed run returns its error.
+ * published. 404 for an address that no monitored mailbox has, 409 without credentials. A failed run returns its error.
  */
 
 import type { AppContext } from '../shared/control/app-context.ts';
@@ -72,7 +72,10 @@ async function run(
   if (app === null) {
     const isKnown = (await listMailboxes(first.db)).some((one) => one.emailAddress === mailbox);
     if (isKnown) assertConfigured(first.config);
-    throw new AppError('bad_request', `mailbox names ${JSON.stringify(mailbox)}, which is not a mailbox.`);
+    throw new AppError(
+      'mailbox_unknown',
+      'No monitored mailbox has this address. Without `mailbox`, poll-now runs all that are not paused.',
+    );
   }
   const requeued = retriesDead ? await requeueDead(app) : null;
   return { report: ofOne(await ingestMailbox(app, request)), requeued };

@@ -36,7 +36,7 @@ export interface Route {
  * @throws {AppError} bad_request for a parameter that is not one of `names`
  */
 export function assertParameters(
-  { query }: HttpRequest,
+  { query }: Pick<HttpRequest, 'query'>,
   functionName: string,
   names: readonly string[],
 ): void {

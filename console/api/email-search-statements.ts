@@ -129,10 +129,35 @@ limit $11::integer`,
   { found: 'text' },
 );
 
+/** Of the newest emails, as a sample of all. */
+const SAMPLED_EMAILS = 200;
+/** In more of the sampled emails, a word is frequent. */
+const MAX_SAMPLED_MATCHES = 20;
+
+// $1 prefixes text[], as in a tsquery
+// One row per prefix that is not frequent.
+export const RARE_WORDS = statement(
+  `
+with newest as materialized (
+  select search_words
+  from email_search
+  order by received_at desc, email_id desc
+  limit ${SAMPLED_EMAILS}
+)
+select word
+from unnest($1::text[]) word
+where (
+  select count(*)
+  from newest
+  where search_words @@ word::tsquery) <= ${MAX_SAMPLED_MATCHES}`,
+  { word: 'text' },
+);
+
 // Collects the matches first and sorts them afterwards. Without `materialized` the planner may scan the whole table in order
 // for a word that it expects in many emails and that no email has. For a very frequent word the planner scans the table until
-// there are too many matches, instead of reading the index to its end.
-// Parameters as above, $1 pattern text, $10 matches int, $11 rows int
+// there are too many matches, instead of reading the index to its end. No `exists` compares the other words: the planner may
+// turn it into a search of the index for all of them.
+// Parameters as above, $1 pattern text, $10 matches int, $11 rows int, $12 pattern of all words text, null when $1 has them
 // No row: the index has more than $10 matches.
 export const INDEX_QUERY = `
 with matches as materialized (
@@ -150,6 +175,10 @@ select array(
   from limited d
   where ${isInRange('d.received_at', 'd.id')}
     and ${passesFilters('d.id')}
+    and ($12::text is null or (
+      select s.search_words @@ $12::tsquery
+      from email_search s
+      where s.email_id = d.id))
   order by d.received_at desc, d.id desc
   limit $11::integer) as found
 where (select count(*) from limited) <= $10::integer`;

@@ -30,7 +30,10 @@ interface StateTexts {
   readonly reason: (overview: OverviewJson, mailbox: MailboxStatusJson | null) => string;
 }
 
-const STATES: Readonly<Record<State, StateTexts>> = {
+/** `unchecked`: `watching`, but Gmail's own list was never compared. */
+type HeadingState = State | 'unchecked';
+
+const STATES: Readonly<Record<HeadingState, StateTexts>> = {
   not_configured: {
     tone: 'critical',
     label: () => 'Not set up',
@@ -107,6 +110,11 @@ const STATES: Readonly<Record<State, StateTexts>> = {
     label: () => 'Catching up',
     reason: (_overview, mailbox) => catchingUpText(mailbox),
   },
+  unchecked: {
+    tone: 'active',
+    label: () => 'Not checked yet',
+    reason: () => 'All email found so far is stored. Gmail’s own list is not compared with it yet.',
+  },
   watching: {
     tone: 'ok',
     label: () => 'Watching',
@@ -124,14 +132,14 @@ export function describeState(overview: OverviewJson): StateDescription {
   const { status } = overview;
   const mailbox = currentMailbox(overview);
   const state = headingState(overview, mailbox);
-  const texts: StateTexts | undefined = STATES[state as State];
+  const texts: StateTexts | undefined = STATES[state];
   // The server may be newer than this page and report a state that the page does not know.
   if (texts === undefined) return { state, label: state, tone: 'warning', reason: '' };
   const isSeveral = hasSeveral(overview) && state !== 'not_configured';
   const needsAttention = (texts.tone === 'ok' || texts.tone === 'active') && status.advice.length > 0;
   return {
     state,
-    label: isSeveral ? headline(overview, state as State) : texts.label(overview, mailbox),
+    label: isSeveral ? headline(overview, state) : texts.label(overview, mailbox),
     tone: needsAttention ? 'warning' : texts.tone,
     reason: isSeveral ? stateSummary(overview) : texts.reason(overview, mailbox).trim(),
   };
@@ -171,13 +179,16 @@ export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | nu
  * `status.state` describes the current mailbox. The heading says more: dead messages of former mailboxes are not stored
  * either, and before the first reconciliation it is not known whether messages are missing.
  */
-function headingState({ dead_count: deadCount, status }: OverviewJson, mailbox: MailboxStatusJson | null) {
+function headingState(
+  { dead_count: deadCount, status }: OverviewJson,
+  mailbox: MailboxStatusJson | null,
+): HeadingState {
   const { state } = status;
   const isFetching = ['watch_failing', 'starting', 'catching_up', 'watching'].includes(state);
   if (isFetching && deadCount > 0) return 'fetch_failing';
   if (state !== 'watching') return state;
   if (status.mailbox_count > 1 ? status.totals.unreconciled_count > 0 : mailbox?.reconciliation === null)
-    return 'catching_up';
+    return 'unchecked';
   return state;
 }
 
@@ -195,9 +206,7 @@ function catchingUpText(mailbox: MailboxStatusJson | null): string {
       `The last check found ${pluralize(missingCount, 'message')} missing; the next one confirms that all are stored.`,
     );
   if (parts.length > 0) return parts.join(' ');
-  return mailbox?.waiting_count === null
-    ? 'The history of the mailbox is not read to its end yet, so it is not known how much waits.'
-    : 'All email found so far is stored. Gmail’s own list is not compared with it yet.';
+  return 'The history of the mailbox is not read to its end yet, so it is not known how much waits.';
 }
 
 function errorText(mailbox: MailboxStatusJson | null, lastError: string | null): string {

@@ -65,8 +65,7 @@ export function renderMailbox(
       ...lastSuccess(mailbox),
     ),
     problem === null ? null : element('p', {}, problem.detail ?? problem.code),
-    // Without runs, no call is tried again.
-    problem === null || problem.remediation === null || (problem === error && mailbox.state === 'stopped')
+    problem === null || problem.remediation === null
       ? null
       : element('p', { class: 'remediation' }, ...withInlineCode(problem.remediation)),
     buttons.length === 0 ? null : element('div', { class: 'buttons' }, ...buttons),

@@ -19,6 +19,7 @@ import { Refresh } from './refresh.ts';
 import { wireRunList } from './run-list.ts';
 import { hideStaleBanner, showOutdated, showStaleBanner } from './stale-banner.ts';
 import { showState } from './state-panel.ts';
+import { SteadyState } from './steady-state.ts';
 import { setServerTime, startTicking } from './times.ts';
 
 const onChange = async () => await refresh.now();
@@ -43,6 +44,7 @@ const sections = [
 const hasShownLists = wireEmailView(() => void refresh.now());
 /** The last answer. */
 let known: OverviewJson | null = null;
+const steadyState = new SteadyState();
 
 const refresh = new Refresh({
   onOverview: (overview) => {
@@ -50,7 +52,7 @@ const refresh = new Refresh({
     setServerTime(overview.now);
     hideStaleBanner();
     setControlsOff(false);
-    showState(describeState(overview), overview);
+    showState(steadyState.of(describeState(overview), Date.now()), overview);
     showMetrics(overview, null);
     showCheckResult(overview);
     document.documentElement.dataset['ready'] = '';

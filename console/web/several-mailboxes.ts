@@ -44,18 +44,20 @@ function countOf(states: readonly State[], { states: counts }: Totals): number {
 }
 
 /** "2 of 40 mailboxes are locked out" */
-export function headline({ status }: OverviewJson, state: State): string {
+export function headline({ status }: OverviewJson, state: State | 'unchecked'): string {
   const { mailbox_count: all, totals } = status;
   if (state === 'watching') return `Watching ${mailboxes(all - totals.paused_count)}`;
   if (state === 'stopped' && !status.is_running) return 'Stopped';
   // One of them may be locked out too.
   if (totals.paused_count === all) return 'All mailboxes are paused';
+  if (state === 'unchecked') {
+    const count = totals.unreconciled_count;
+    return `${formatNumber(count)} of ${mailboxes(all)} ${count === 1 ? 'is' : 'are'} not checked yet`;
+  }
   const count = countOf(isLockedOut(state) ? LOCKED_OUT : [state], totals);
-  if (count > 0) return `${formatNumber(count)} of ${mailboxes(all)} ${VERBS[state][count === 1 ? 0 : 1]}`;
   // Dead messages of a mailbox that is not monitored.
-  if (state === 'fetch_failing') return 'Some mail cannot be fetched';
-  const unchecked = totals.unreconciled_count;
-  return `${formatNumber(unchecked)} of ${mailboxes(all)} ${unchecked === 1 ? 'is' : 'are'} not checked yet`;
+  if (state === 'fetch_failing' && count === 0) return 'Some mail cannot be fetched';
+  return `${formatNumber(count)} of ${mailboxes(all)} ${VERBS[state][count === 1 ? 0 : 1]}`;
 }
 
 /** "Of 40 mailboxes, 2 are locked out, 37 are up to date, 1 is paused." */

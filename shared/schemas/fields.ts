@@ -21,7 +21,7 @@ export const id = z.int().check(z.gte(1));
 export const errorSchema = z.object({
   code: z.string(),
   detail: z.nullable(z.string()),
-  /** What to do next; null for a code that another version wrote. */
+  /** What to do next. Null for a code that another version wrote, and when it only promises a retry while no run takes place. */
   remediation: z.nullable(z.string()),
 });
 

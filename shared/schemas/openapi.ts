@@ -152,10 +152,8 @@ export const OPERATIONS: readonly Operation[] = [
     parameters: [
       query(
         'mailbox',
-        'Only the mailbox with this address, also while it is paused. Without it, all that are not.',
-        {
-          type: 'string',
-        },
+        'Only the mailbox with this address, also while it is paused. 404 when no monitored mailbox has it. Without it, all that are not paused.',
+        { type: 'string', format: 'email' },
       ),
       query('retry', 'Requeue the dead messages first, except those that were given up.', {
         type: 'string',

@@ -94,6 +94,7 @@ function requestsFor({ cursor, id, quarter, time }: Middle): ConsoleRequest[] {
     search('one letter', 'b'),
     search('a word of a sixth of all emails', 'commande'),
     search('the oldest email', '100001'),
+    search('the oldest email and a word of every email', 'order 100001'),
     search('a customer of one email in ten thousand', wordOf('customer', 1_000)),
     search('a customer of one email in 600', wordOf('customer', 70)),
     search('an article of one email in 100', wordOf('article', 10)),

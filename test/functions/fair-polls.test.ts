@@ -5,6 +5,7 @@ import { Deadline } from '../../shared/deadline.ts';
 import { LARGE_BODY_BYTES } from '../../shared/gmail/response-body.ts';
 import { MailboxContexts } from '../../shared/ingest/mailbox-contexts.ts';
 import { pollMailboxes } from '../../shared/ingest/poll-mailboxes.ts';
+import { removeMailbox } from '../../shared/mailboxes/mailbox-changes.ts';
 import { createBucketFixture } from '../helpers/bucket-fixture.ts';
 import { type ManyMailboxes, useManyMailboxes } from '../helpers/many-mailboxes.ts';
 import { incompressible, mail, orderWithFile } from '../helpers/test-emails.ts';
@@ -131,7 +132,18 @@ describe('poll-now', () => {
       outcome: 'completed',
     });
     const unknown = await system.call('pollNow', { query: { mailbox: 'eve@example.com' } });
-    expect(unknown.json).toMatchObject({ status: 400, code: 'bad_request' });
+    expect(unknown.json).toMatchObject({ status: 404, code: 'mailbox_unknown' });
+  });
+
+  it('?mailbox with the address of a removed mailbox is not found, and the detail does not deny that it is known', async () => {
+    const system = await stoppedSystem();
+    await removeMailbox(system.db, BOB);
+    const removed = await system.call('pollNow', { query: { mailbox: BOB } });
+    expect(removed.json).toMatchObject({
+      status: 404,
+      code: 'mailbox_unknown',
+      detail: expect.stringMatching(/^No monitored mailbox has this address\./),
+    });
   });
 
   it('?retry=dead and ?reconcile=all apply to the named mailbox only, or to all', async () => {

@@ -1,6 +1,6 @@
 /** Builds one mailbox of the response of `status` from its database rows. */
 import type { Incident } from '../../db/incidents.ts';
-import { remediationFor, remediationForMessage } from '../../errors.ts';
+import { hasRunOnlyRemediation, remediationFor, remediationForMessage } from '../../errors.ts';
 import type { ErrorInfo } from '../../schemas/fields.ts';
 import type { Failing, MailboxStatus, WatchStatus } from '../../schemas/mailbox-status.ts';
 import type { State } from '../../schemas/state.ts';
@@ -33,9 +33,9 @@ export function summarize(facts: MailboxFacts): MailboxSummary {
       is_current: isCurrent,
       is_paused: mailbox.is_paused,
       access,
-      last_error: errorOf(mailbox.last_error_code, mailbox.last_error, added),
+      last_error: whileIn(state, errorOf(mailbox.last_error_code, mailbox.last_error, added)),
       failing: toFailing(facts),
-      watch: toWatch(mailbox),
+      watch: toWatch(mailbox, state),
       unpublished:
         mailbox.unpublished_since === null
           ? null
@@ -107,6 +107,12 @@ function errorOf(
   return code === null ? null : { code, detail, remediation: remediationFor(code, address) };
 }
 
+/** Without runs, no call is tried again: a remediation that says so is left out. */
+function whileIn(state: State, error: ErrorInfo | null): ErrorInfo | null {
+  if (error === null || state !== 'stopped' || !hasRunOnlyRemediation(error.code)) return error;
+  return { ...error, remediation: null };
+}
+
 function toFailing({ failing }: MailboxFacts): Failing | null {
   if (failing === null) return null;
   return {
@@ -120,7 +126,7 @@ function toFailing({ failing }: MailboxFacts): Failing | null {
   };
 }
 
-function toWatch(mailbox: MailboxRow): WatchStatus | null {
+function toWatch(mailbox: MailboxRow, state: State): WatchStatus | null {
   if (mailbox.watch_topic === null && mailbox.watch_error_code === null) return null;
   return {
     topic: mailbox.watch_topic,
@@ -129,7 +135,7 @@ function toWatch(mailbox: MailboxRow): WatchStatus | null {
     is_silent: mailbox.is_push_silent,
     late_run_count: mailbox.late_run_count,
     late_since: mailbox.late_since,
-    error: errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silentPushError(mailbox),
+    error: whileIn(state, errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silentPushError(mailbox)),
   };
 }
 

@@ -130,6 +130,30 @@ describe('findEmails', () => {
     expect(taken).toEqual(steps);
   });
 
+  it.each([
+    ['a frequent word and a rare one', 'common scarce', '%scarce%common%'],
+    ['a word of the oldest emails and a frequent one', 'bygone common', '%bygone%common%'],
+    ['a word of every email and one of none', 'example nowhere', 'none'],
+  ])('asks the index for rare words only, and finds the emails with %s', async (_, words, matches) => {
+    const asked: unknown[] = [];
+    const watched: Database = {
+      ...db,
+      transaction: async (work) =>
+        await db.transaction(
+          async (tx) =>
+            await work({
+              query: async (sql, parameters) => {
+                asked.push(...(parameters ?? []).slice(0, 1));
+                return await tx.query(sql, parameters);
+              },
+            } as typeof tx),
+        ),
+    };
+    const { ids } = await find(words, { beforeId: null, limit: 25 }, { ...LIMITS, maxIndexMatches: 500 }, watched);
+    expect(ids).toEqual((await matching(matches)).slice(0, 25));
+    for (const pattern of asked) expect(pattern).not.toMatch(/common|example/);
+  });
+
   it('finds all matches of a rare word at once', async () => {
     expect(await find('scarce', { beforeId: null, limit: 25 })).toEqual({
       ids: await matching('%scarce%'),

@@ -55,7 +55,8 @@ describe('the heading', () => {
   it('is not Watching before the first reconciliation, because messages may be missing', () => {
     const given = overview({ mailbox: { reconciliation: null } });
     expect(describeState(given)).toMatchObject({
-      label: 'Catching up',
+      label: 'Not checked yet',
+      tone: 'active',
       reason: expect.stringContaining('not compared'),
     });
   });

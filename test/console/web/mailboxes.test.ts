@@ -68,6 +68,16 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     expect(await row.innerText()).not.toContain('Nothing to do');
   });
 
+  it('the row of a paused mailbox has the remediation of its error when it says what to do', async () => {
+    await fixture.db.query(
+      `insert into mailbox_settings (email_address, access, is_paused, failure_count, last_error_code, last_error)
+       values ('limited@example.com', 'delegation', true, 1, 'gmail_daily_limit', 'users.getProfile: 403.')`,
+    );
+    const { page } = await fixture.open();
+    const row = page.locator('#mailbox-list li', { hasText: 'limited@example.com' });
+    await row.locator('.remediation', { hasText: 'quota' }).waitFor();
+  });
+
   it('the result of a poll names the mailboxes that failed', async () => {
     const { page } = await fixture.open();
     const none = { new_emails: 0, discovered: 0, gone: 0, ignored: 0, failed: 0, dead: 0, quota_units: 2 };

@@ -62,7 +62,7 @@ describe('the state of several mailboxes', () => {
     'the headline is not Watching while %i mailboxes have never been compared with Gmail, and none is called up to date',
     (count, label) => {
       const described = describeState(several({ states: { watching: 40 }, unreconciled_count: count }));
-      expect(described).toMatchObject({ state: 'catching_up', tone: 'active', label });
+      expect(described).toMatchObject({ state: 'unchecked', tone: 'active', label });
       expect(described.reason).toBe(
         `Of 40 mailboxes, 40 have nothing waiting. Whether mail is missing is not known yet for ${count} of them.`,
       );

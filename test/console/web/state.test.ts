@@ -114,6 +114,26 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     });
   });
 
+  it('the heading stays "Watching" and nothing is spoken while new email is fetched; after ten seconds it is "Catching up"', async () => {
+    const { page } = await fixture.open({ clock: true });
+    await heading(page, 'Watching');
+    await recordAnnouncements(page);
+    await pauseAfterAnswer(page);
+    await addWaiting(fixture);
+    // The first may have been in progress.
+    await nextRefresh(page);
+    await nextRefresh(page);
+    await page.locator('#state-reason', { hasText: /^3 messages are waiting to be fetched/ }).waitFor();
+    expect(await page.locator('#waiting .value').innerText()).toBe('3');
+    expect(await page.locator('h1').textContent()).toBe('Watching');
+    expect(await announcements(page)).toEqual([]);
+    await page.clock.resume();
+    await heading(page, 'Catching up');
+    expect(await announcements(page)).toEqual([
+      expect.stringMatching(/^Catching up\. 3 messages are waiting to be fetched/),
+    ]);
+  });
+
   describe('while the page waits for a server that starts', () => {
     it('says Loading… for the first 15 seconds, and only then that there is no answer', async () => {
       const { page, release } = await openHeld(fixture);
