@@ -8,7 +8,7 @@ import { recordFailure, wakeWaiting } from '../db/failures.ts';
 import { PRIORITY } from '../db/ledger.ts';
 import { isStatementTooHeavy } from '../db/pg-error.ts';
 import {
-  AppError,
+  type AppError,
   isBucketError,
   isDatabaseError,
   isOutOfTime,
@@ -22,12 +22,10 @@ import { type Rule, ruleForFetched } from './label-rules.ts';
 import type { RunContext } from './run-context.ts';
 import { withDatabaseRetries } from './run-lease.ts';
 import { storeMessage } from './store-message.ts';
+import { failUnanswered } from './unanswered.ts';
 
 /** A message older than this at its discovery was imported, so its age says nothing about the latency. */
 const IMPORTED_AGE_MS = 6 * 3_600_000;
-
-/** A call that the run cuts sooner says nothing about its message. */
-const UNANSWERED_MS = 2_000;
 
 export type MessageResult =
   /** Stored, ignored by a rule, or gone. */
@@ -60,9 +58,15 @@ export async function processMessage(run: RunContext, claim: Claim): Promise<Mes
 async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResult> {
   let releaseLarge: (() => void) | null = null;
   try {
-    const message = await getRawMessage(run, claim.gmailMessageId, async () => {
-      releaseLarge ??= await run.app.largeBodies.acquire();
-    });
+    const message = await failUnanswered(
+      run.deadline,
+      'gmail_unavailable',
+      async (beginAnew) =>
+        await run.gmail.getRawMessage(run.call, claim.gmailMessageId, async () => {
+          releaseLarge ??= await run.app.largeBodies.acquire();
+          beginAnew();
+        }),
+    );
     run.app.inFlight.onSuccess();
     const rule = ruleFor(run, claim, message);
     if (rule === null) await store(run, claim, message);
@@ -76,31 +80,6 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
     return { end: 'resolved', isFetched: true };
   } finally {
     (releaseLarge as (() => void) | null)?.();
-  }
-}
-
-/**
- * A call that began in the first half of the run and has no answer at its end failed: its message would otherwise use up every run
- * without an error. The wait for another large message is not part of the call.
- */
-async function getRawMessage(run: RunContext, id: string, onLarge: () => Promise<void>): Promise<RawMessage> {
-  const { deadline } = run;
-  let beganMs = deadline.remainingMs();
-  try {
-    return await run.gmail.getRawMessage(run.call, id, async () => {
-      await onLarge();
-      beganMs = deadline.remainingMs();
-    });
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    if (error.code !== 'out_of_time' || beganMs < Math.max(UNANSWERED_MS, deadline.lengthMs / 2)) throw error;
-    throw new AppError(
-      'gmail_unavailable',
-      'users.messages.get: no whole answer within the time of the run.',
-      {
-        cause: error,
-      },
-    );
   }
 }
 

@@ -13,6 +13,7 @@ import type { RawMessage } from '../gmail/gmail-client.ts';
 import { parseOffThread } from '../mime/parse-off-thread.ts';
 import { EMPTY_EMAIL, PARSER_VERSION, type ParsedEmail } from '../mime/parsed-email.ts';
 import type { RunContext } from './run-context.ts';
+import { failUnanswered } from './unanswered.ts';
 
 const compress = promisify(gzip);
 /**
@@ -56,9 +57,16 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
 
 /** An email without large bytes is stored as without a bucket. */
 async function withObjects({ app, db, deadline }: RunContext, parsed: EmailToStore): Promise<EmailToStore> {
-  if (app.largeBytes === null) return parsed;
-  const large = largeObjectsOf(app.largeBytes, parsed.email.attachments, parsed.raw);
-  return large.length === 0 ? parsed : { ...parsed, objects: await app.largeBytes.keep(db, large, deadline) };
+  const { largeBytes } = app;
+  if (largeBytes === null) return parsed;
+  const large = largeObjectsOf(largeBytes, parsed.email.attachments, parsed.raw);
+  if (large.length === 0) return parsed;
+  const objects = await failUnanswered(
+    deadline,
+    'bucket_unavailable',
+    async () => await largeBytes.keep(db, large, deadline),
+  );
+  return { ...parsed, objects };
 }
 
 function logDefects(run: RunContext, claim: Claim, email: ParsedEmail): void {
