@@ -122,7 +122,7 @@ async function attempt(
 ): Promise<void> {
   // A call that our own deadline cuts would look like a Gmail error. The next run tries it.
   if (!deadline.hasTimeOrHalf(CALL_MS)) return;
-  const callMs = Math.min(CALL_MS, deadline.remainingMs());
+  const callMs = Math.min(CALL_MS, deadline.lengthMs / 2);
   const waitMs = Math.min(UNITS_WAIT_MS, deadline.remainingMs() - callMs);
   try {
     await work({
