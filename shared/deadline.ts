@@ -11,14 +11,17 @@ export const monotonicClock: Clock = () => performance.now();
 export class Deadline {
   readonly #clock: Clock;
   readonly #endsAtMs: number;
+  /** Milliseconds from its creation to its end. */
+  readonly lengthMs: number;
 
-  private constructor(clock: Clock, endsAtMs: number) {
+  private constructor(clock: Clock, lengthMs: number) {
     this.#clock = clock;
-    this.#endsAtMs = endsAtMs;
+    this.#endsAtMs = clock() + lengthMs;
+    this.lengthMs = lengthMs;
   }
 
   static after(ms: number, clock: Clock = monotonicClock): Deadline {
-    return new Deadline(clock, clock() + ms);
+    return new Deadline(clock, ms);
   }
 
   /** Milliseconds left, never negative. */
@@ -28,5 +31,10 @@ export class Deadline {
 
   hasTimeFor(ms: number): boolean {
     return this.remainingMs() >= ms;
+  }
+
+  /** As `hasTimeFor`, for a step that must not wait for a longer invocation: half of the whole time is enough. */
+  hasTimeOrHalf(ms: number): boolean {
+    return this.hasTimeFor(Math.min(ms, this.lengthMs / 2));
   }
 }

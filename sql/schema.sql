@@ -310,6 +310,7 @@ create table list_jobs (
   created_at timestamp with time zone not null default now(),
   not_before timestamp with time zone not null default now(),
   finished_at timestamp with time zone,
+  label_id text,
   constraint list_jobs_pkey PRIMARY KEY (id),
   constraint list_jobs_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id),
   constraint list_jobs_purpose_check CHECK ((purpose = ANY (ARRAY['initial'::text, 'backfill'::text, 'gap'::text])))
@@ -440,6 +441,7 @@ create table reconciliations (
   gone_count integer,
   missing_count integer,
   missing_ids text[] not null default '{}'::text[],
+  label_id text,
   constraint reconciliations_pkey PRIMARY KEY (id),
   constraint reconciliations_mailbox_id_fkey FOREIGN KEY (mailbox_id) REFERENCES mailboxes(id)
 );

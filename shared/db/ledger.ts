@@ -34,6 +34,8 @@ export interface Upserted {
 // The row of a known id is written only in these cases:
 // - An ignored id becomes pending when it is discovered without a rule: by the history if it knows the labels, by a listing
 //   only if its query excludes what the rule excluded. A reconciliation enters unknown ids only.
+// - An id that was ignored as spam, trash or sent is ignored for its label when the history shows that only the label excludes it now. A
+//   change of the configured label then reopens it.
 // - A gone id becomes pending when a listing shows it.
 // - A pending id becomes live mail, with known labels, when the history knows more than a listing did.
 // - An id gets the history record that shows it first. If only a reconciliation has found it, its source becomes the history:
@@ -62,6 +64,8 @@ known as materialized (
            when 'gone' then $2::text <> 'history'
            else false
          end as is_reopened,
+         coalesce(s.rule = 'label' and l.state = 'ignored' and l.ignored_rule in ('spam', 'trash', 'sent'), false)
+           as is_excluded_by_label,
          s.rule is null and l.state = 'pending' and (
            $3::smallint < l.priority
              or (l.labels_unknown and not s.labels_unknown)
@@ -75,7 +79,11 @@ changed as (
   update email_ledger l
   set history_id = coalesce(l.history_id, k.history_id),
       state = case when k.is_reopened then 'pending' else l.state end,
-      ignored_rule = case when k.is_reopened then null else l.ignored_rule end,
+      ignored_rule = case
+        when k.is_reopened then null
+        when k.is_excluded_by_label then 'label'
+        else l.ignored_rule
+      end,
       source = case
         when k.is_reopened then $2::text
         when k.is_improved and $2::text in ('initial', 'backfill') and l.source in ('reconciliation', 'gap', 'newest')
@@ -106,7 +114,7 @@ changed as (
   from known k
   where l.id = k.ledger_id
     and l.state = k.state
-    and (k.is_reopened or k.is_improved or (l.history_id is null and k.history_id is not null))
+    and (k.is_reopened or k.is_improved or k.is_excluded_by_label or (l.history_id is null and k.history_id is not null))
   returning k.is_reopened
 ),
 added as (

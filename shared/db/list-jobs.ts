@@ -17,6 +17,8 @@ export interface ListJob {
   readonly query: string;
   readonly includeSpamTrash: boolean;
   readonly pageToken: string | null;
+  /** The label of the request that returned the page token. */
+  readonly labelId: string | null;
   /** How often it restarted because Gmail rejected its page token. */
   readonly restartCount: number;
   /** Gmail rejected the listing, and no page has been entered since. */
@@ -37,7 +39,7 @@ export const REJECTED_WAIT_SECONDS = 3_600;
 // No row: no job can be continued now. A gap comes first, because it may hide missing mail.
 const NEXT = statement(
   `
-select id, purpose, query, include_spam_trash, page_token, restart_count, error_code is not null as is_rejected
+select id, purpose, query, include_spam_trash, page_token, label_id, restart_count, error_code is not null as is_rejected
 from list_jobs
 where mailbox_id = $1::integer
   and finished_at is null
@@ -50,6 +52,7 @@ limit 1`,
     query: 'text',
     include_spam_trash: 'boolean',
     page_token: 'text?',
+    label_id: 'text?',
     restart_count: 'integer',
     is_rejected: 'boolean',
   },
@@ -65,13 +68,19 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
 // The first listing and a gap listing run twice. Mail that arrived just before the cursor was pinned is in no later
 // history, and Gmail's search may omit it the first time. A listing that begins the settle time after the job was planned
 // is the last one.
-// $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds
+// $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds,
+// $8 label id of the listing or null
 // No row: the lease was lost.
 const MOVE = statement(
   `
 update list_jobs j
 set page_token = $4::text,
-    listed_count = case when $4::text is null and again.is_needed then 0 else j.listed_count + $5::integer end,
+    label_id = $8::text,
+    listed_count = case
+      when $4::text is null and again.is_needed then 0
+      when j.label_id is distinct from $8::text then $5::integer
+      else j.listed_count + $5::integer
+    end,
     new_count = j.new_count + $6::integer,
     error_code = null,
     error_detail = null,
@@ -125,9 +134,19 @@ export async function enterListPage(
       })),
       page.labelId,
     );
-    const { ids, nextPageToken, settleSeconds } = page;
-    const values = [job.id, lease.mailboxId, lease.token, nextPageToken, ids.length, newCount, settleSeconds];
-    assertHeld(await tx.query(MOVE, values));
+    const { ids, nextPageToken, settleSeconds, labelId } = page;
+    assertHeld(
+      await tx.query(MOVE, [
+        job.id,
+        lease.mailboxId,
+        lease.token,
+        nextPageToken,
+        ids.length,
+        newCount,
+        settleSeconds,
+        labelId,
+      ]),
+    );
     return newCount;
   });
 }

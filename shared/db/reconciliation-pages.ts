@@ -1,7 +1,7 @@
 /**
  * The listing of a reconciliation, page by page. Every id is stored with whether the ledger knew it. Unknown ids enter the
  * ledger at once, so that they are fetched before the evaluation.
- * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts.
+ * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts. Only with another label it starts without ids.
  */
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
@@ -14,6 +14,8 @@ export interface OpenReconciliation {
   readonly id: number;
   readonly query: string;
   readonly pageToken: string | null;
+  /** The label of the request that returned the page token. */
+  readonly labelId: string | null;
   /** How often it restarted because Gmail rejected its page token. */
   readonly restartCount: number;
 }
@@ -23,7 +25,7 @@ export interface OpenReconciliation {
 // No row: there is nothing to list now.
 const NEXT = statement(
   `
-select r.id, r.query, r.page_token, r.restart_count
+select r.id, r.query, r.page_token, r.label_id, r.restart_count
 from reconciliations r
 where r.mailbox_id = $1::integer
   and r.evaluated_at is null
@@ -36,7 +38,7 @@ where r.mailbox_id = $1::integer
       and j.purpose = 'gap'
       and j.finished_at is null
   )`,
-  { id: 'bigint', query: 'text', page_token: 'text?', restart_count: 'integer' },
+  { id: 'bigint', query: 'text', page_token: 'text?', label_id: 'text?', restart_count: 'integer' },
 );
 
 /** Returns the reconciliation whose listing can be continued now; null when there is none. */
@@ -62,6 +64,9 @@ where id = $1::bigint
 for update`,
   { id: 'bigint' },
 );
+
+// $1 reconciliation id
+const DROP_IDS = statement('delete from reconciliation_ids where reconciliation_id = $1::bigint', {});
 
 // $1 reconciliation id, $2 mailbox id, $3 ids
 // One row per id that was not listed before.
@@ -113,12 +118,13 @@ returning l.gmail_message_id`,
 const REFETCH_AFTER_SECONDS = 86_400;
 
 // At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
-// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds
+// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds, $6 label id of the listing or null
 // No row: the lease was lost.
 const MOVE = statement(
   `
 update reconciliations
 set page_token = $4::text,
+    label_id = $6::text,
     error_code = null,
     error_detail = null,
     listed_at = case when $4::text is null then clock_timestamp() end,
@@ -154,11 +160,12 @@ export async function enterReconciliationPage(
   reconciliation: OpenReconciliation,
   page: ReconciliationPage,
 ): Promise<number> {
-  const { id, query, pageToken } = reconciliation;
+  const { id, labelId, query, pageToken } = reconciliation;
   const { mailboxId, token } = lease;
   return await db.transaction(async (tx) => {
     const { rowCount: isCurrent } = await tx.query(LOCK, [id, query, pageToken]);
     if (isCurrent === 0) return 0;
+    if (labelId !== page.labelId) await tx.query(DROP_IDS, [id]);
     const { rows } = await tx.query(KEEP_IDS, [id, mailboxId, page.ids]);
     const unknown = rows.filter((row) => !row.was_known);
     const { newCount } = await upsertDiscovered(
@@ -175,7 +182,9 @@ export async function enterReconciliationPage(
       page.labelId,
     );
     const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId, REFETCH_AFTER_SECONDS]);
-    assertHeld(await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds]));
+    assertHeld(
+      await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds, page.labelId]),
+    );
     return newCount + refetched.rowCount;
   });
 }

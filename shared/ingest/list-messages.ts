@@ -34,6 +34,8 @@ export interface Listing {
   readonly query: string;
   readonly includeSpamTrash: boolean;
   readonly pageToken: string | null;
+  /** The label of the request that returned the page token. With another label, the listing starts over. */
+  readonly labelId: string | null;
   readonly restartCount: number;
   /** Enters the ids and the next page token in one transaction. @returns how many messages became pending */
   enter(page: ListedPage): Promise<number>;
@@ -63,7 +65,8 @@ export type SeenPages = Set<string>;
 export async function listPage(run: RunContext, listing: Listing, seen: SeenPages): Promise<void> {
   const labelId = run.label.kind === 'resolved' ? run.label.id : null;
   try {
-    const { query, pageToken, includeSpamTrash } = listing;
+    const { query, includeSpamTrash } = listing;
+    const pageToken = listing.labelId === labelId ? listing.pageToken : null;
     const page = await run.gmail.listMessages(run.call, { query, labelId, pageToken, includeSpamTrash });
     const { nextPageToken } = page;
     const ids = [...new Set(page.messages.map((message) => message.id))];

@@ -35,7 +35,7 @@ export async function maintain(run: RunContext, due: DueWork, fetched: FetchEnd)
 
 /** Retention of emails must not end a run that stores email: a failure is logged, and status shows when none succeeds for a day. */
 async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<void> {
-  if (config.retentionDays === null || !deadline.hasTimeFor(RETENTION_MS)) return;
+  if (config.retentionDays === null || !deadline.hasTimeOrHalf(RETENTION_MS)) return;
   try {
     const count = await eraseExpiredEmails(db, config.retentionDays);
     if (count > 0)

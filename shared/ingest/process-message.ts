@@ -26,6 +26,9 @@ import { storeMessage } from './store-message.ts';
 /** A message older than this at its discovery was imported, so its age says nothing about the latency. */
 const IMPORTED_AGE_MS = 6 * 3_600_000;
 
+/** A call that the run cuts sooner says nothing about its message. */
+const UNANSWERED_MS = 2_000;
+
 export type MessageResult =
   /** Stored, ignored by a rule, or gone. */
   | { readonly end: 'resolved'; readonly isFetched: boolean }
@@ -57,9 +60,9 @@ export async function processMessage(run: RunContext, claim: Claim): Promise<Mes
 async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResult> {
   let releaseLarge: (() => void) | null = null;
   try {
-    const message = await run.gmail.getRawMessage(run.call, claim.gmailMessageId, async () => {
+    const message = await getRawMessage(run, claim.gmailMessageId, async () => {
       releaseLarge ??= await run.largeBodies.acquireWithin(run.deadline.remainingMs());
-      if (releaseLarge === null) throw new AppError('out_of_time', 'Other large messages took the time.');
+      return releaseLarge !== null;
     });
     run.app.inFlight.onSuccess();
     const rule = ruleFor(run, claim, message);
@@ -74,6 +77,33 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
     return { end: 'resolved', isFetched: true };
   } finally {
     (releaseLarge as (() => void) | null)?.();
+  }
+}
+
+/**
+ * A call that began in the first half of the run and has no answer at its end failed: its message would otherwise use up every run
+ * without an error. The wait for another large message is not part of the call.
+ *
+ * @param waitForLarge false: other large messages took the time
+ */
+async function getRawMessage(
+  run: RunContext,
+  id: string,
+  waitForLarge: () => Promise<boolean>,
+): Promise<RawMessage> {
+  const { deadline } = run;
+  let beganMs = deadline.remainingMs();
+  try {
+    return await run.gmail.getRawMessage(run.call, id, async () => {
+      const isGranted = await waitForLarge();
+      beganMs = deadline.remainingMs();
+      if (!isGranted) throw new AppError('out_of_time', 'Other large messages took the time.');
+    });
+  } catch (thrown) {
+    const error = toAppError(thrown);
+    if (error.code !== 'out_of_time' || beganMs < Math.max(UNANSWERED_MS, deadline.lengthMs / 2)) throw error;
+    const detail = 'users.messages.get: no whole answer within the time of the run.';
+    throw new AppError('gmail_unavailable', detail, { cause: error });
   }
 }
 

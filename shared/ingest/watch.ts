@@ -20,7 +20,7 @@ import { secondsIntoPeriod } from './spread.ts';
 
 /** How long a watch call waits for quota units. The default budget refills 100 units, the price of a watch, per second. */
 const UNITS_WAIT_MS = 10_000;
-/** A watch call takes a fraction of a second. The run does not wait longer for one that hangs. */
+/** A watch call takes a fraction of a second. The run does not wait longer for one that hangs. A short run has less time for it. */
 const CALL_MS = 5_000;
 /** Wait after a Gmail error. Polling continues. */
 const RETRY_SECONDS = 600;
@@ -121,12 +121,13 @@ async function attempt(
   work: (call: CallContext) => Promise<void>,
 ): Promise<void> {
   // A call that our own deadline cuts would look like a Gmail error. The next run tries it.
-  if (!deadline.hasTimeFor(CALL_MS)) return;
-  const waitMs = Math.min(UNITS_WAIT_MS, deadline.remainingMs() - CALL_MS);
+  if (!deadline.hasTimeOrHalf(CALL_MS)) return;
+  const callMs = Math.min(CALL_MS, deadline.lengthMs / 2);
+  const waitMs = Math.min(UNITS_WAIT_MS, deadline.remainingMs() - callMs);
   try {
     await work({
       ...callOutsideRun(app, mailboxId, Deadline.after(waitMs, app.clock)),
-      deadline: Deadline.after(waitMs + CALL_MS, app.clock),
+      deadline: Deadline.after(waitMs + callMs, app.clock),
     });
   } catch (thrown) {
     const error = toAppError(thrown);

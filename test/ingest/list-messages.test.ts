@@ -65,6 +65,10 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
   return { run, requests, lines };
 }
 
+function labelled(id: string): Partial<RunContext> {
+  return { label: { kind: 'resolved', id } };
+}
+
 async function backfillOf(lease: Lease): Promise<() => Promise<AnyRow>> {
   const { mailboxId } = lease;
   const id = await insertListJob(db, mailboxId, { purpose: 'backfill', query: 'in:inbox' });
@@ -94,6 +98,19 @@ describe('list job', () => {
     expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: true });
     expect(await continueListJobs(run)).toEqual({ hasMore: false, hasListed: false });
     expect(run.counts.discovered).toBe(5);
+  });
+
+  test('starts over when the wanted label has changed, because a page token belongs to its request', async () => {
+    const lease = await insertLeasedMailbox(db);
+    const job = await backfillOf(lease);
+    const cut = { first: { ids: ['a'], next: '2' }, 2: new AppError('gmail_unavailable', '503') };
+    await expect(continueListJobs(runOf(lease, cut, labelled('Label_1')).run)).rejects.toThrow('503');
+    expect(await job()).toMatchObject({ page_token: '2', listed_count: 1, finished_at: null });
+    const whole = { first: { ids: ['b', 'c'], next: '2' }, 2: { ids: ['d'], next: null } };
+    const { run, requests } = runOf(lease, whole, labelled('Label_2'));
+    await continueListJobs(run);
+    expect(requests.map(({ pageToken }) => pageToken)).toEqual([null, '2']);
+    expect(await job()).toMatchObject({ listed_count: 3, finished_at: expect.any(Date) });
   });
 
   test('starts no page without time for it', async () => {
@@ -203,6 +220,24 @@ describe('reconciliation', () => {
     await continueReconciliation(run);
     expect(requests).toMatchObject([{ labelId: 'Label_7' }]);
     expect(await readMessage(db, lease, 'a')).toMatchObject({ state: 'pending', labels_unknown: true });
+  });
+
+  test('a reconciliation starts over when the wanted label has changed, and counts only that label', async () => {
+    const lease = await insertLeasedMailbox(db, 3_600);
+    const cut = { first: { ids: ['a'], next: '2' }, 2: new AppError('gmail_unavailable', '503') };
+    const before = runOf(lease, cut, labelled('Label_1'));
+    await planDueReconciliation(before.run);
+    await expect(continueReconciliation(before.run)).rejects.toThrow('503');
+    const whole = { first: { ids: ['b', 'c'], next: '2' }, 2: { ids: ['d'], next: null } };
+    const { run, requests, lines } = runOf(lease, whole, labelled('Label_2'));
+    await continueReconciliation(run);
+    expect(requests.map(({ pageToken }) => pageToken)).toEqual([null, '2']);
+    await db.query("update email_ledger set state = 'stored', history_id = 1 where mailbox_id = $1", [
+      lease.mailboxId,
+    ]);
+    await ageListings(db, lease, 10);
+    await evaluateReconciliation(run);
+    expect(lines).toMatchObject([{ gmail_count: 3, stored_count: 3, missing_count: 0 }]);
   });
 
   test('evaluates a large reconciliation in slices and removes its ids', async () => {

@@ -70,6 +70,30 @@ test('stores a message sent as the mailbox itself when a listing finds it under 
   expect(await ledger(system)).toEqual({ [id]: 'stored' });
 });
 
+test.each([
+  ['was moved out of the trash', ['TRASH'], { remove: ['TRASH'] }],
+  ['was moved out of spam', ['SPAM'], { remove: ['SPAM'] }],
+  ['was sent by the mailbox and moved to the inbox', ['SENT'], { add: ['INBOX'] }],
+])(
+  'stores a message that %s under another label, once no label is configured',
+  async (_case, labelIds, change) => {
+    const system = await createTestSystem();
+    await system.ingest();
+    system.gmail.createLabel('Orders');
+    const { id } = system.gmail.deliver(mail('Order'), { labelIds });
+    await system.ingest();
+    const labelled = system.instance({ GMAIL_LABEL_ID: 'Orders' });
+    await labelled.ingest();
+    system.gmail.modifyLabels(id, change);
+    // The second run confirms the cursor, so that no later run lists the change again.
+    await labelled.ingest();
+    await labelled.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'ignored: label' });
+    await system.ingest();
+    expect(await ledger(system)).toEqual({ [id]: 'stored' });
+  },
+);
+
 test('a reconciliation stores a message that was ignored as only sent before its label was configured', async () => {
   const system = await createTestSystem();
   await system.ingest();

@@ -82,6 +82,28 @@ describe('failed message', () => {
     expect(await ledger(system)).toMatchObject({ [id]: 'stored' });
   });
 
+  test('a message that used up most of a run without an answer counts as failed, and status shows it', async () => {
+    const system = await startedSystem();
+    await system.turnOn();
+    const [id = '', other] = deliverOrders(system, 2);
+    system.gmail.faults.add({ kind: 'hang', messageId: id });
+    expect(await system.ingest({ trigger: 'schedule', budgetMs: 5_000 })).toMatchObject({
+      outcome: 'out_of_time',
+      counts: { stored: 1, failed: 1 },
+    });
+    expect(await storedIds(system)).toEqual([other]);
+    expect(await row(system, id)).toMatchObject({
+      state: 'pending',
+      attempt_count: 1,
+      claim_token: null,
+      error_code: 'gmail_unavailable',
+    });
+    expect((await system.call('status')).json).toMatchObject({
+      state: 'fetch_failing',
+      mailboxes: [{ failing: { count: 1, error_code: 'gmail_unavailable' } }],
+    });
+  });
+
   test('charges no attempt when the run fetched no other message', async () => {
     const system = await startedSystem();
     const [id = ''] = deliverOrders(system, 1);

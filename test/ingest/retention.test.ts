@@ -51,6 +51,12 @@ describe('a run with RETENTION_DAYS', () => {
     expect(linesOf(system, 'emails_erased')).toHaveLength(1);
   });
 
+  test('a run with the shortest budget erases expired emails', async () => {
+    const system = await systemWithExpired();
+    await system.ingest({ trigger: 'schedule', budgetMs: 5_000 });
+    expect(await erasedCount(system)).toBe(3);
+  });
+
   test.each(['push', 'manual'] as const)('a run of the trigger %s erases nothing', async (trigger) => {
     const system = await systemWithExpired();
     system.gmail.deliver(order(9));

@@ -30,6 +30,21 @@ async function storedRows(system: TestSystem) {
   );
 }
 
+it('records a message whose upload used up most of a run, and status shows it', async () => {
+  const { bucket, system } = await systemWithBucket();
+  await system.turnOn();
+  bucket.storage.addFault({ kind: 'hang' });
+  system.gmail.deliver(orderWithFile('large', FILE));
+  expect(await system.ingest({ trigger: 'schedule', budgetMs: 5_000 })).toMatchObject({
+    outcome: 'out_of_time',
+    counts: { stored: 0, failed: 1 },
+  });
+  expect((await system.call('status')).json).toMatchObject({
+    state: 'fetch_failing',
+    mailboxes: [{ failing: { count: 1, error_code: 'bucket_unavailable' } }],
+  });
+});
+
 describe('with a bucket', () => {
   it('stores large attachments and large raw emails there, and the others in the database', async () => {
     const { bucket, system } = await systemWithBucket();

@@ -53,6 +53,13 @@ describe('watch', () => {
     expect(new Date(end).getTime() - Date.now()).toBeGreaterThan(6 * 86_400_000);
   });
 
+  test('a poll renews the watch within the shortest run budget', async () => {
+    const system = await started();
+    await system.rows("update mailbox_watches set registered_at = now() - interval '25 hours'");
+    await system.instance({ RUN_BUDGET_SECONDS: '5' }).call('poll');
+    expect(watchCalls(system)).toBe(2);
+  });
+
   test('a poll registers the watch again when the topic has changed', async () => {
     const system = await started();
     const other = 'projects/orders-project/topics/other';
