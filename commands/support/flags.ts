@@ -83,10 +83,10 @@ function checked<T extends { readonly tokens: readonly Token[] }>(options: Optio
 
 /**
  * Without `--`, npm keeps an option for itself and only sets a variable: `npm run deploy --plan` would deploy. The names of npm's own
- * options may be set for npm.
+ * options, and `email` of older .npmrc files, may be set for npm.
  */
 function isTakenByNpm(name: string): boolean {
-  if (['all', 'json', 'only', 'yes'].includes(name)) return false;
+  if (['all', 'email', 'json', 'only', 'yes'].includes(name)) return false;
   // npm reads the letters of these as its short options.
   const set = ['apply', 'plan'].includes(name) ? ['all', 'long', 'parseable'] : [name.replaceAll('-', '_')];
   return set.every((one) => process.env[`npm_config_${one}`] !== undefined);

@@ -50,9 +50,9 @@ it.each([
 });
 
 it('accepts options of npm that are set for npm', () => {
-  for (const one of ['all', 'json', 'yes']) vi.stubEnv(`npm_config_${one}`, 'true');
+  for (const one of ['all', 'email', 'json', 'yes']) vi.stubEnv(`npm_config_${one}`, 'true');
   const flag = { type: 'boolean', default: false } as const;
-  const options = { all: flag, apply: flag, json: flag, yes: flag };
+  const options = { all: flag, apply: flag, email: { type: 'string' }, json: flag, yes: flag } as const;
   expect(readFlags(options, ['--apply'])).toMatchObject({ apply: true, yes: false });
   vi.unstubAllEnvs();
 });
