@@ -149,7 +149,12 @@ describe('findEmails', () => {
             } as typeof tx),
         ),
     };
-    const { ids } = await find(words, { beforeId: null, limit: 25 }, { ...LIMITS, maxIndexMatches: 500 }, watched);
+    const { ids } = await find(
+      words,
+      { beforeId: null, limit: 25 },
+      { ...LIMITS, maxIndexMatches: 500 },
+      watched,
+    );
     expect(ids).toEqual((await matching(matches)).slice(0, 25));
     for (const pattern of asked) expect(pattern).not.toMatch(/common|example/);
   });

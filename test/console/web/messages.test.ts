@@ -69,15 +69,18 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
   const listed = (page: Page) => page.locator('#message-list li');
   const state = (page: Page, name: string) => page.locator('#message-states').getByRole('button', { name });
 
-  it.each(['none', 'active'] as const)('the chosen state looks different with forced colours %s', async (forcedColors) => {
-    const { page } = await fixture.open({ forcedColors });
-    await listed(page).first().waitFor();
-    const colourOf = async (isPressed: boolean) =>
-      await page.evaluate(
-        `getComputedStyle(document.querySelector('#message-states [aria-pressed=${isPressed}]')).backgroundColor`,
-      );
-    expect(await colourOf(true)).not.toBe(await colourOf(false));
-  });
+  it.each(['none', 'active'] as const)(
+    'the chosen state looks different with forced colours %s',
+    async (forcedColors) => {
+      const { page } = await fixture.open({ forcedColors });
+      await listed(page).first().waitFor();
+      const colourOf = async (isPressed: boolean) =>
+        await page.evaluate(
+          `getComputedStyle(document.querySelector('#message-states [aria-pressed=${isPressed}]')).backgroundColor`,
+        );
+      expect(await colourOf(true)).not.toBe(await colourOf(false));
+    },
+  );
 
   it('opens while a message fails, with its error, what to do, and its place in Gmail', async () => {
     const { page, violations } = await fixture.open();

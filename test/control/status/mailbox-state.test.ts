@@ -115,20 +115,23 @@ describe('the state', () => {
   it.each([
     ['gmail_unavailable', 'promises a retry', null],
     ['gmail_daily_limit', 'says what to do', expect.stringMatching(/quota/)],
-  ])('while stopped, the error %s, whose remediation %s, has the remediation %s', async (code, _what, text) => {
-    const id = await fixture.mailbox({ last_error_code: code, last_error: 'Failed.', failure_count: 1 });
-    await fixture.db.query(
-      `insert into mailbox_watches (mailbox_id, topic, error_code, error) values ($1, 't', $2, 'Failed.')`,
-      [id, code],
-    );
-    const errors = async () => {
-      const [mailbox] = (await fixture.status()).mailboxes;
-      return [mailbox?.last_error?.remediation, mailbox?.watch?.error?.remediation];
-    };
-    expect(await errors()).toEqual([text, text]);
-    await fixture.turnOn();
-    expect(await errors()).toEqual([expect.any(String), expect.any(String)]);
-  });
+  ])(
+    'while stopped, the error %s, whose remediation %s, has the remediation %s',
+    async (code, _what, text) => {
+      const id = await fixture.mailbox({ last_error_code: code, last_error: 'Failed.', failure_count: 1 });
+      await fixture.db.query(
+        `insert into mailbox_watches (mailbox_id, topic, error_code, error) values ($1, 't', $2, 'Failed.')`,
+        [id, code],
+      );
+      const errors = async () => {
+        const [mailbox] = (await fixture.status()).mailboxes;
+        return [mailbox?.last_error?.remediation, mailbox?.watch?.error?.remediation];
+      };
+      expect(await errors()).toEqual([text, text]);
+      await fixture.turnOn();
+      expect(await errors()).toEqual([expect.any(String), expect.any(String)]);
+    },
+  );
 
   it('the state is backing_off after a failed run, with the time of the next run', async () => {
     await fixture.turnOn();
