@@ -7,7 +7,7 @@ import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { State } from '../../shared/schemas/state.ts';
 import { pluralize } from './format-number.ts';
 import { formatClock, formatTime } from './format-time.ts';
-import { hasSeveral, headline, stateSummary } from './several-mailboxes.ts';
+import { hasSeveral, headline, stateSummary, uncheckedCount } from './several-mailboxes.ts';
 
 /**
  * `ok`: nothing to do. `active`: working towards `ok`. `inactive`: stopped by an operator. `warning`: an operator should
@@ -179,15 +179,13 @@ export function currentMailbox({ status }: OverviewJson): MailboxStatusJson | nu
  * `status.state` describes the current mailbox. The heading says more: dead messages of former mailboxes are not stored
  * either, and before the first reconciliation it is not known whether messages are missing.
  */
-function headingState(
-  { dead_count: deadCount, status }: OverviewJson,
-  mailbox: MailboxStatusJson | null,
-): HeadingState {
+function headingState(overview: OverviewJson, mailbox: MailboxStatusJson | null): HeadingState {
+  const { dead_count: deadCount, status } = overview;
   const { state } = status;
   const isFetching = ['watch_failing', 'starting', 'catching_up', 'watching'].includes(state);
   if (isFetching && deadCount > 0) return 'fetch_failing';
   if (state !== 'watching') return state;
-  if (status.mailbox_count > 1 ? status.totals.unreconciled_count > 0 : mailbox?.reconciliation === null)
+  if (hasSeveral(overview) ? uncheckedCount(overview) > 0 : mailbox?.reconciliation === null)
     return 'unchecked';
   return state;
 }

@@ -1,5 +1,6 @@
 /** Renders one message that is not stored: sender, subject, state in words, its place in Gmail, and what an operator can do. */
 import type { GivenUp, MessageJson, Retried } from '../../shared/schemas/messages.ts';
+import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { PollAnswerJson } from '../../shared/schemas/poll.ts';
 import { CONSOLE_API, MONITOR_API, post } from './api.ts';
 import { pollResultText, runAction } from './controls.ts';
@@ -8,8 +9,9 @@ import { senderName, subjectText } from './email-row.ts';
 import { gmailLink } from './gmail-link.ts';
 import { withInlineCode } from './inline-code.ts';
 import { KeyedList } from './keyed-list.ts';
-import { describeMessage, type Polling } from './message-state.ts';
+import { describeMessage } from './message-state.ts';
 import { keepErrors, rowErrors } from './notices.ts';
+import { type Polling, pollingOf } from './polling.ts';
 import { timeElement } from './times.ts';
 
 type OnChange = () => Promise<void>;
@@ -20,7 +22,7 @@ interface ShownMessage extends MessageJson {
 
 export interface MessageList {
   /** When the focused row is gone, keyboard users continue at the heading. */
-  show(messages: readonly MessageJson[], polling: Polling): void;
+  show(messages: readonly MessageJson[], overview: OverviewJson | null): void;
 }
 
 /** @param onChange called after each action, whether it succeeded or failed */
@@ -35,9 +37,13 @@ export function createMessageList(
     (message, previous) => renderMessage(message, previous, onChange),
   );
   return {
-    show: (messages, polling) => {
+    show: (messages, overview) => {
+      const shown = messages.map((message) => ({
+        ...message,
+        polling: overview === null ? ('on' as const) : pollingOf(overview, message.email_address),
+      }));
       const hadFocus = parent.contains(document.activeElement);
-      keepErrors(parent, () => list.show(messages.map((message) => ({ ...message, polling }))));
+      keepErrors(parent, () => list.show(shown));
       if (hadFocus && !parent.contains(document.activeElement)) heading.focus();
     },
   };

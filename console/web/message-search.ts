@@ -9,7 +9,6 @@ import { byId, fill } from './element.ts';
 import { resultText } from './found-text.ts';
 import { withInlineCode } from './inline-code.ts';
 import { createMessageList } from './message-row.ts';
-import { pollingOf } from './message-state.ts';
 import { toProblem } from './notices.ts';
 
 /** Each search costs quota units of the mailbox. */
@@ -39,7 +38,7 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   const show = (messages: readonly MessageJson[], text: string, isProblem = false) => {
     shown = messages;
     root.hidden = words === '';
-    list.show(shown, latest === null ? 'on' : pollingOf(latest));
+    list.show(shown, latest);
     older.hidden = next === null;
     byId('found-text').classList.toggle('is-problem', isProblem);
     // A screen reader announces every write.
@@ -104,7 +103,7 @@ export function wireMessageSearch(onChange: () => Promise<void>): (overview: Ove
   return async (overview) => {
     latest = overview;
     if (shownFor === null) return;
-    list.show(shown, pollingOf(overview));
+    list.show(shown, overview);
     // A message that was found may be stored now. Further pages stay as they are.
     const isOnePage = shown.length > 0 && shown.length <= PAGE_ROWS;
     if (isOnePage && shownFor !== dependsOn(overview)) await search(null);

@@ -1,25 +1,9 @@
 /** Says in words where a message is that is not stored, why, and what happens next. */
 import type { MessageJson } from '../../shared/schemas/messages.ts';
-import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import type { Child } from './element.ts';
 import { formatNumber, pluralize } from './format-number.ts';
+import { inBrackets, nextText, type Polling } from './polling.ts';
 import { ageElement, serverNowMs, timeElement } from './times.ts';
-
-/** Whether the next poll will come: while the monitor cannot poll, the top of the page says why. */
-export type Polling = 'on' | 'stopped' | 'blocked';
-
-const BLOCKED_STATES: ReadonlySet<string> = new Set([
-  'not_configured',
-  'reauth_required',
-  'access_denied',
-  'backing_off',
-  'not_polling',
-]);
-
-export function pollingOf({ status }: OverviewJson): Polling {
-  if (!status.is_running) return 'stopped';
-  return BLOCKED_STATES.has(status.state) ? 'blocked' : 'on';
-}
 
 interface RuleText {
   /** After "Ignored 3 h ago: ". */
@@ -96,7 +80,7 @@ export function describeMessage(message: MessageJson, polling: Polling): StateTe
         hint: null,
       };
     case 'dead':
-      return { text: deadText(message), hint: message.remediation };
+      return { text: deadText(message, polling), hint: message.remediation };
     case 'pending':
       return message.is_failing
         ? { text: failingText(message, polling), hint: message.remediation }
@@ -117,7 +101,7 @@ function errorText({ error_code: code, error_title: title }: MessageJson): strin
   return title ?? code ?? 'unknown error';
 }
 
-function deadText(message: MessageJson): Child[] {
+function deadText(message: MessageJson, polling: Polling): Child[] {
   const { attempt_count: count, given_up_at: givenUpAt, next_attempt_at: nextAt } = message;
   const reason = ` after ${pluralize(count, 'attempt')}: ${errorText(message)}.`;
   if (givenUpAt !== null)
@@ -126,7 +110,7 @@ function deadText(message: MessageJson): Child[] {
     'Dead since ',
     ...at(message.resolved_at ?? message.last_attempt_at),
     reason,
-    ...(nextAt === null ? [] : [' Next attempt: ', timeElement(nextAt), '.']),
+    ...(nextAt === null ? [] : [' Next attempt: ', timeElement(nextAt), `${inBrackets(polling)}.`]),
   ];
 }
 
@@ -137,17 +121,10 @@ function failingText(message: MessageJson, polling: Polling): Child[] {
   const isDue = nextAt === null || Date.parse(nextAt) <= serverNowMs();
   return [
     `Waiting for its ${attempt} attempt`,
-    ...(isDue
-      ? [` with the next poll${polling === 'on' ? '' : NOT_POLLING[polling]}`]
-      : [' at ', timeElement(nextAt)]),
-    `: ${errorText(message)}.`,
+    ...(isDue ? [' with the next poll'] : [' at ', timeElement(nextAt)]),
+    `${inBrackets(polling)}: ${errorText(message)}.`,
   ];
 }
-
-const NOT_POLLING = {
-  stopped: ' (the monitor is stopped)',
-  blocked: ' (the monitor cannot poll now)',
-} as const;
 
 function waitingText(message: MessageJson, polling: Polling): Child[] {
   if (message.is_claimed) return ['Being fetched now.'];
@@ -168,13 +145,6 @@ function describeUnknown({ ignored_rule: rule }: MessageJson, polling: Polling):
     };
   const end = rule === 'before_start' ? 'so it was not fetched' : 'so the monitor does not store it';
   return { text: [`In Gmail, ${ruleReason(rule)}, ${end}.`], hint: RULES[rule]?.hint ?? null };
-}
-
-function nextText(polling: Polling, whenPolling: string): string {
-  if (polling === 'on') return ` ${whenPolling}`;
-  return polling === 'stopped'
-    ? ' The monitor is stopped: press “Start” or “Poll now”.'
-    : ' The monitor cannot poll now: see the top of this page.';
 }
 
 /** "2nd", "11th". */

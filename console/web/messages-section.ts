@@ -5,13 +5,12 @@
 import type { MessageCountsJson, MessageJson, MessagePageJson } from '../../shared/schemas/messages.ts';
 import type { OverviewJson } from '../../shared/schemas/overview.ts';
 import { CONSOLE_API, get } from './api.ts';
-import { currentMailbox } from './describe-state.ts';
 import { button, byId, element, fill, setText } from './element.ts';
 import { formatNumber } from './format-number.ts';
 import { withInlineCode } from './inline-code.ts';
 import { createMessageList, retryMessages } from './message-row.ts';
 import { onSearch } from './message-search.ts';
-import { countedText, pollingOf, ruleReason } from './message-state.ts';
+import { countedText, ruleReason } from './message-state.ts';
 import { keepErrors } from './notices.ts';
 import { wirePagedSection } from './paged-section.ts';
 
@@ -72,7 +71,7 @@ export function wireMessages(onChange: () => Promise<void>): (overview: Overview
     show: (messages) => {
       // The operator has chosen another state in the meantime; a newer load shows it.
       if (read.key !== key() || latest === null) return;
-      list.show(messages, pollingOf(latest));
+      list.show(messages, latest);
       fill(byId('messages-note'), ...withInlineCode(noteText(state(), messages, read.error, latest)));
       needsHeaders = messages.some(isMissingHeaders) && headerRetries < MAX_HEADER_RETRIES;
       headerRetries += 1;
@@ -179,7 +178,7 @@ function noteText(
   overview: OverviewJson,
 ): string {
   if (messages.length === 0)
-    return state === 'waiting' && (currentMailbox(overview)?.waiting_count ?? null) === null
+    return state === 'waiting' && overview.status.totals.waiting_count === null
       ? 'The monitor knows of no waiting message, but it has not read all new email. More may wait in Gmail.'
       : STATES[state].none;
   if (error !== null)

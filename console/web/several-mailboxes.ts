@@ -43,15 +43,22 @@ function countOf(states: readonly State[], { states: counts }: Totals): number {
   return states.reduce((sum, one) => sum + (counts[one] ?? 0), 0);
 }
 
+/** Mailboxes that were never compared with Gmail, without the paused ones, which are called paused. The overview lists a hundred. */
+export function uncheckedCount({ status: { mailboxes: listed, totals } }: OverviewJson): number {
+  const paused = listed.filter((one) => one.is_current && one.is_paused && one.reconciliation === null);
+  return totals.unreconciled_count - paused.length;
+}
+
 /** "2 of 40 mailboxes are locked out" */
-export function headline({ status }: OverviewJson, state: State | 'unchecked'): string {
+export function headline(overview: OverviewJson, state: State | 'unchecked'): string {
+  const { status } = overview;
   const { mailbox_count: all, totals } = status;
   if (state === 'watching') return `Watching ${mailboxes(all - totals.paused_count)}`;
   if (state === 'stopped' && !status.is_running) return 'Stopped';
   // One of them may be locked out too.
   if (totals.paused_count === all) return 'All mailboxes are paused';
   if (state === 'unchecked') {
-    const count = totals.unreconciled_count;
+    const count = uncheckedCount(overview);
     return `${formatNumber(count)} of ${mailboxes(all)} ${count === 1 ? 'is' : 'are'} not checked yet`;
   }
   const count = countOf(isLockedOut(state) ? LOCKED_OUT : [state], totals);
@@ -61,9 +68,10 @@ export function headline({ status }: OverviewJson, state: State | 'unchecked'): 
 }
 
 /** "Of 40 mailboxes, 2 are locked out, 37 are up to date, 1 is paused." */
-export function stateSummary({ status }: OverviewJson): string {
-  const { mailbox_count: all, totals } = status;
-  const { paused_count: paused, states, unreconciled_count: unchecked } = totals;
+export function stateSummary(overview: OverviewJson): string {
+  const { mailbox_count: all, totals } = overview.status;
+  const { paused_count: paused, states } = totals;
+  const unchecked = uncheckedCount(overview);
   // The counts do not say in which state the mailboxes are that were never compared with Gmail.
   const isUnknown = unchecked > 0 && (states.watching ?? 0) > 0;
   const verbs = isUnknown ? { ...VERBS, watching: ['has nothing waiting', 'have nothing waiting'] } : VERBS;

@@ -319,6 +319,32 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('messages that are not 
     expect(await page.locator('#message-list li').count()).toBe(0);
   });
 
+  it('says of a message that waits, or fails, that its mailbox is paused', async () => {
+    const [headers, body] = [
+      { 'content-type': 'application/json', 'sec-fetch-site': 'same-origin' },
+      JSON.stringify({ email_address: 'orders@example.com' }),
+    ];
+    const change = async (verb: string) =>
+      await fetch(`${fixture.url}api/console/mailboxes/${verb}`, { method: 'POST', headers, body });
+    await fixture.call('start');
+    await fixture.pauseJob();
+    await change('pause');
+    try {
+      await fixture.db.query(
+        `insert into email_ledger (mailbox_id, gmail_message_id, source)
+         select id, '0123456789abcded', 'history' from mailboxes`,
+      );
+      const { page } = await fixture.open();
+      const row = listed(page).first();
+      await row.getByText(/^Waiting for its 4th attempt at .* \(the mailbox is paused\): /).waitFor();
+      await state(page, 'Waiting').click();
+      await row.getByText(/^Waiting to be fetched, .*\. The mailbox is paused: press “Resume”/).waitFor();
+    } finally {
+      await fixture.db.query("delete from email_ledger where gmail_message_id = '0123456789abcded'");
+      await change('resume');
+    }
+  });
+
   it('says of a message that was erased when that was, by words and by its Gmail id', async () => {
     const { id } = fixture.gmail.deliver(mail('Kestrel order'));
     await fixture.call('poll-now');
