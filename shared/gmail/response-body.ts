@@ -30,8 +30,8 @@ export class CallTimeout {
     this.pause();
     const leftMs = this.#deadline.remainingMs();
     // No timer runs while the chunks of a fast answer arrive.
-    if (leftMs === 0) return this.#controller.abort();
-    this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, leftMs));
+    if (leftMs === 0) this.#controller.abort();
+    else this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, leftMs));
   }
 
   pause(): void {

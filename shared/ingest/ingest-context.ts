@@ -121,7 +121,9 @@ export function createIngestContext(options: IngestContextOptions): IngestContex
     suspects,
     unreleasedLeases: new Set(),
     emailsTopic:
-      config.emailsTopic === null ? null : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost, clock),
+      config.emailsTopic === null
+        ? null
+        : new EmailsTopic(config.emailsTopic, config.pubsubEmulatorHost, clock),
     largeBytes: openLargeBytes(config, clock),
     clock,
     random,
