@@ -28,8 +28,11 @@ export const NOTHING_KEPT: KeptObjects = { names: new Set(), reservationIds: [] 
 
 /** After a failure no upload is tried for this time, so that emails do not wait one after another for a bucket that hangs. */
 const PAUSE_MS = 10_000;
-/** A call without an answer for this time is a failure of the bucket. Runs of many mailboxes have no time for a whole timeout. */
-const HANG_MS = 3_000;
+/**
+ * A call without an answer for this time is a failure of the bucket, also when the deadline ends it: runs of many mailboxes have no time
+ * for a whole timeout. Longer than an upload of the largest email takes.
+ */
+const HANG_MS = 5_000;
 /** A collection may delete the object between two calls, and does so at most once per day. */
 const MAX_TRIES = 3;
 

@@ -20,7 +20,7 @@ export interface InPlaceReport extends IngestReport {
 
 /**
  * Each run gets an equal share of the time that is left, so that a mailbox with a backlog delays the others by no more than that.
- * One that used its share up runs again after them.
+ * One that used its share up runs again after them, with a larger share.
  */
 export async function runInPlace(
   runs: readonly OpenContext[],
@@ -31,6 +31,7 @@ export async function runInPlace(
   const queue = [...runs];
   const totals = noCounts();
   const last = new Map<OpenContext, IngestReport>();
+  const extended = new Set<OpenContext>();
   let active = 0;
   const work = async (): Promise<void> => {
     for (let run = queue.shift(); run !== undefined; run = queue.shift()) {
@@ -44,8 +45,13 @@ export async function runInPlace(
       active -= 1;
       addCounts(totals, report.counts);
       last.set(run, report);
-      // Without progress it would only wait for quota units.
-      if (report.outcome === 'out_of_time' && report.counts.stored > 0) queue.push(run);
+      if (report.outcome !== 'out_of_time') continue;
+      if (report.counts.stored === 0) {
+        // A message may take longer than the share. With a larger one, the run would only wait for quota units.
+        if (share === 1 || extended.has(run)) continue;
+        extended.add(run);
+      }
+      queue.push(run);
     }
   };
   await Promise.all(Array.from({ length: MAX_RUNS }, work));

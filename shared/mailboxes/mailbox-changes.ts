@@ -62,7 +62,8 @@ export async function addMailbox(db: Database, added: AddedMailbox): Promise<Mai
     if (rows[0] === undefined)
       throw new AppError(
         'bad_request',
-        `${emailAddress} was added before. To change its access, label or query, remove it first.`,
+        `${emailAddress} was added before. To change its access or label, remove it first. Its query counted for the first listing ` +
+          'only: a backfill fetches older email.',
       );
     await confirmNewMailbox(tx, emailAddress, '');
     return toSettings(rows[0]);

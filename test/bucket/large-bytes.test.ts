@@ -153,9 +153,9 @@ it('blames a bucket that has not answered for seconds, also when the deadline en
       [object('i')],
       Deadline.after(ms, () => nowMs),
     );
-  await expect(keep(1_000)).rejects.toMatchObject({ code: 'out_of_time' });
+  await expect(keep(4_000)).rejects.toMatchObject({ code: 'out_of_time' });
   expect(largeBytes.isPaused).toBe(false);
-  await expect(keep(4_000)).rejects.toMatchObject({ code: 'bucket_unavailable' });
+  await expect(keep(6_000)).rejects.toMatchObject({ code: 'bucket_unavailable' });
   expect(largeBytes.isPaused).toBe(true);
 });
 

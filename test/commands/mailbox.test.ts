@@ -128,7 +128,7 @@ describe('npm run mailbox -- add', () => {
     const again = await mailbox(['add', ANN, '--delegation']);
     expect([again.code, again.output]).toEqual([
       1,
-      `${ANN} was added before. To change its access, label or query, remove it first.\n`,
+      `${ANN} was added before. To change its access or label, remove it first. Its query counted for the first listing only: a backfill fetches older email.\n`,
     ]);
     expect(await findMailboxSettings(db, ANN)).toMatchObject({ access: 'refresh_token' });
   });

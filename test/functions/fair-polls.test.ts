@@ -41,6 +41,18 @@ describe('poll in place', () => {
     expect((await system.runsOf(addressOf(0))).length).toBeGreaterThan(1);
   });
 
+  it('a message that takes longer than the share of its mailbox is stored after the others', async () => {
+    const system = await createSystem({ skipsDelays: true, env: { RUN_BUDGET_SECONDS: '50' } });
+    const boxes = [];
+    for (let n = 0; n < 30; n += 1) boxes.push(await system.add(addressOf(n)));
+    await system.turnOn();
+    await system.call('poll');
+    for (const { gmail } of boxes) gmail.deliver(mail('Order'));
+    boxes[0]?.gmail.faults.add({ kind: 'delay', delayMs: 8_000, method: 'messages.get' });
+    expect((await system.call('poll')).json).toMatchObject({ outcome: 'completed', new_emails: 30 });
+    expect(await system.storedOf(addressOf(0))).toEqual(['Order']);
+  });
+
   it('a mailbox with many large messages delays the large one of another mailbox by one of them', async () => {
     const { env, storage } = await createBucketFixture();
     const system = await createSystem({ env: { ...env, RUN_BUDGET_SECONDS: '600' } });
