@@ -61,10 +61,10 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
     const message = await failUnanswered(
       run.deadline,
       'gmail_unavailable',
-      async (beginAnew) =>
+      async (restartTimer) =>
         await run.gmail.getRawMessage(run.call, claim.gmailMessageId, async () => {
           releaseLarge ??= await run.app.largeBodies.acquire();
-          beginAnew();
+          restartTimer();
         }),
     );
     run.app.inFlight.onSuccess();

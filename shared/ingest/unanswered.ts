@@ -9,13 +9,13 @@ const UNANSWERED_MS = 2_000;
  * Runs one step for a message. A step that began in the first half of the run and is cut at its end has failed: its message would
  * otherwise use up every run without an error.
  *
- * @param step gets a function that begins the measured time anew, for waits that are not part of the call
+ * @param step gets a function that measures again from zero, for waits that are not part of the call
  * @throws {AppError} out_of_time only when the step began late; `code` when it had enough time; other errors of the step
  */
 export async function failUnanswered<T>(
   deadline: Deadline,
   code: ErrorCode,
-  step: (beginAnew: () => void) => Promise<T>,
+  step: (restartTimer: () => void) => Promise<T>,
 ): Promise<T> {
   let beganMs = deadline.remainingMs();
   try {
