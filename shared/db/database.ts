@@ -48,6 +48,16 @@ const TIMEOUTS = {
   idle_in_transaction_session_timeout: 15_000,
 };
 
+/** These override the defaults of the database and of the account. */
+const SESSION_OPTIONS = [
+  // Parameters hold words of emails; they must not be logged with the error of a statement.
+  '-c log_parameter_max_length_on_error=0',
+  // The driver reads times in this style only.
+  '-c datestyle=ISO',
+  // Statements wait for locks and then see what others committed, which the other levels do not allow.
+  '-c default_transaction_isolation=read\\ committed',
+].join(' ');
+
 const INT8_OID = 20;
 
 /** Returns bigint as a number: ids and counts stay far below 2^53. */
@@ -115,8 +125,7 @@ async function openPool({ onIdleError, poolSize, target }: DatabaseOptions): Pro
     idleTimeoutMillis: 30_000,
     keepAlive: true,
     application_name: 'email-monitor',
-    // Parameters hold words of emails; they must not be logged with the error of a statement.
-    options: '-c log_parameter_max_length_on_error=0',
+    options: SESSION_OPTIONS,
   });
   // The pool removes its own listener when it hands out a connection, and an error that arrives in the same packet is
   // emitted before the receiver can add another.

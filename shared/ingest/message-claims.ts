@@ -19,6 +19,7 @@ export class MessageClaims {
   readonly #run: RunContext;
   #activeRetries = 0;
   #isRetryTurn = false;
+  #isSuspectTurn = false;
   // What the ledger may still hold; false after a claim that found the last one.
   #hasUntriedLive = false;
   #hasUntriedBacklog = false;
@@ -76,7 +77,8 @@ export class MessageClaims {
   }
 
   /**
-   * Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time.
+   * Claims live messages first, then the backlog. Crash suspects of each priority follow, one at a time. While many messages fail, live
+   * suspects and the others take turns, because failing retries can use up every run.
    *
    * @param limit of messages in flight
    * @param isIdle the run has no message in flight
@@ -84,6 +86,11 @@ export class MessageClaims {
    * @throws {AppError} database errors
    */
   async claim(wanted: number, limit: number, isIdle: boolean): Promise<readonly Claim[]> {
+    if (isIdle && this.#run.outage.isOutage && this.#hasLiveSuspects) {
+      this.#isSuspectTurn = !this.#isSuspectTurn;
+      const suspect = this.#isSuspectTurn ? await this.#claimSuspect(PRIORITY.live) : [];
+      if (suspect.length > 0) return suspect;
+    }
     const retries = await this.#claimRetries(wanted, limit);
     const live = await this.#claimUntried(PRIORITY.live, wanted - retries.length);
     const claims = [...retries, ...live];

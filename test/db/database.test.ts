@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type Database, openDatabase } from '../../shared/db/database.ts';
 import { startDyingServer } from '../helpers/dying-server.ts';
 import { createTestDatabase, type TestDatabase } from '../helpers/test-database.ts';
@@ -41,6 +41,19 @@ describe('startup errors', () => {
       await server.close();
     },
   );
+});
+
+test('reads times and isolates transactions as the code expects, whatever the defaults of the database are', async () => {
+  const own = await createTestDatabase();
+  onTestFinished(async () => await own.close());
+  const name = new URL(own.url).pathname.slice(1);
+  await own.query(`alter database "${name}" set datestyle = 'SQL, DMY'`);
+  await own.query(`alter database "${name}" set default_transaction_isolation = 'serializable'`);
+  const one = open(1, own.url);
+  const { rows } = await one.query<{ at: Date; isolation: string }>(
+    "select timestamptz '2026-11-29 15:00:00Z' as at, current_setting('transaction_isolation') as isolation",
+  );
+  expect(rows).toEqual([{ at: new Date('2026-11-29T15:00:00Z'), isolation: 'read committed' }]);
 });
 
 describe('transaction', () => {

@@ -99,6 +99,23 @@ describe('crash suspect', () => {
     ).toEqual([]);
   });
 
+  test('fetches a crash suspect while the retries of other messages fail for as long as a run lasts', async () => {
+    const { system, ids } = await discovered(20);
+    await system.turnOn();
+    const [suspect = '', ...failing] = ids;
+    for (const messageId of failing) system.gmail.faults.add({ kind: 'status', status: 500, messageId });
+    await system.db.query(
+      `update email_ledger
+       set last_attempt_at = now() - interval '1 hour', error_code = 'gmail_unavailable'
+       where gmail_message_id = any ($1)`,
+      [failing],
+    );
+    await system.db.query('update mailbox_quota set pause_seconds = 0, paused_until = null');
+    await died(system, [suspect]);
+    await system.ingest({ trigger: 'schedule', budgetMs: 20_000 });
+    expect(await storedIds(system)).toEqual([suspect]);
+  });
+
   test('marks a message dead after three processes died while only it was open', async () => {
     const { system, ids } = await discovered(3);
     const [killer = ''] = ids;
