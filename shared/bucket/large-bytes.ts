@@ -33,6 +33,8 @@ const PAUSE_MS = 10_000;
  * for a whole timeout. Longer than an upload of the largest email takes.
  */
 const HANG_MS = 5_000;
+/** The same in a run that has less than twice that time. */
+const SHORT_RUN_HANG_MS = 3_000;
 /** A collection may delete the object between two calls, and does so at most once per day. */
 const MAX_TRIES = 3;
 
@@ -130,10 +132,11 @@ export class LargeBytes {
     const leftMs = deadline.remainingMs();
     if (leftMs <= 0) throw outOfTime();
     const { callTimeoutMs } = this.bucket;
+    const hangMs = deadline.lengthMs < 2 * HANG_MS ? SHORT_RUN_HANG_MS : HANG_MS;
     try {
       return await call(Math.min(callTimeoutMs, leftMs));
     } catch (error) {
-      throw leftMs < Math.min(callTimeoutMs, HANG_MS) && deadline.remainingMs() <= 0 ? outOfTime() : error;
+      throw leftMs < Math.min(callTimeoutMs, hangMs) && deadline.remainingMs() <= 0 ? outOfTime() : error;
     }
   }
 }
