@@ -148,10 +148,14 @@ async function searchIndex(
   request: EmailListRequest,
   { indexTimeoutMs, maxIndexMatches }: SearchLimits,
 ): Promise<SearchResult | null> {
+  const search = async (words: string, all: string | null) => {
+    const parameters = [words, ...conditionParameters(request), maxIndexMatches, request.limit, all];
+    return await queryWithTimeout<{ found: EmailCursor[] }>(db, indexTimeoutMs, INDEX_QUERY, parameters);
+  };
   const rare = await rareWords(db, pattern);
-  const rest = rare === pattern ? null : pattern;
-  const parameters = [rare, ...conditionParameters(request), maxIndexMatches, request.limit, rest];
-  const rows = await queryWithTimeout<{ found: EmailCursor[] }>(db, indexTimeoutMs, INDEX_QUERY, parameters);
+  let rows = rare === pattern ? await search(pattern, null) : await search(rare, pattern);
+  // All words together may be in few emails.
+  if (rows?.length === 0 && rare !== pattern) rows = await search(pattern, null);
   const [row] = rows ?? [];
   return row === undefined ? null : { found: row.found, scannedDownTo: null };
 }

@@ -159,6 +159,14 @@ describe('findEmails', () => {
     for (const pattern of asked) expect(pattern).not.toMatch(/common|example/);
   });
 
+  it('asks the index for all words when the rare ones alone are in too many emails', async () => {
+    const limits = { ...LIMITS, maxIndexMatches: 40 };
+    expect(await find('bygone common', { beforeId: null, limit: 25 }, limits)).toEqual({
+      ids: (await matching('%bygone%common%')).slice(0, 25),
+      scannedDownTo: null,
+    });
+  });
+
   it('finds all matches of a rare word at once', async () => {
     expect(await find('scarce', { beforeId: null, limit: 25 })).toEqual({
       ids: await matching('%scarce%'),
