@@ -122,8 +122,8 @@ order by count(*) desc, l.ignored_rule`,
 );
 
 /**
- * Returns how many messages reached each final state since the backfill was planned, and which still need an operator or a retry; concurrent backfills are counted
- * together. Call it once, at the end: it reads the whole ledger of the mailbox.
+ * Returns how many messages reached each final state since the backfill was planned, and how many still need an operator or a
+ * retry. Concurrent backfills are counted together. Call it once, at the end: it reads the whole ledger of the mailbox.
  */
 export async function readBackfillOutcome(db: Queryable, jobId: number): Promise<BackfillOutcome> {
   const { rows } = await db.query(OUTCOME, [jobId]);

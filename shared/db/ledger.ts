@@ -34,8 +34,8 @@ export interface Upserted {
 // The row of a known id is written only in these cases:
 // - An ignored id becomes pending when it is discovered without a rule: by the history if it knows the labels, by a listing
 //   only if its query excludes what the rule excluded. A reconciliation enters unknown ids only.
-// - An id that was ignored as spam, trash or sent is ignored for its label when the history shows that only the label excludes it now. A
-//   change of the configured label then reopens it.
+// - An id that was ignored as spam, trash or sent gets the rule `label` when the history shows that only the missing label
+//   excludes it now. A change of the configured label then reopens it.
 // - A gone id becomes pending when a listing shows it.
 // - A pending id becomes live mail, with known labels, when the history knows more than a listing did.
 // - An id gets the history record that shows it first. If only a reconciliation has found it, its source becomes the history:

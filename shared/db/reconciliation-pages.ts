@@ -1,7 +1,8 @@
 /**
  * The listing of a reconciliation, page by page. Every id is stored with whether the ledger knew it. Unknown ids enter the
  * ledger at once, so that they are fetched before the evaluation.
- * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts. Only with another label it starts without ids.
+ * Invariant: an id keeps the `was_known` of its first listing, even when the listing restarts. Only a listing that restarts with
+ * another label drops the ids.
  */
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
@@ -118,7 +119,8 @@ returning l.gmail_message_id`,
 const REFETCH_AFTER_SECONDS = 86_400;
 
 // At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
-// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds, $6 label id of the listing or null
+// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds,
+// $6 label id of the listing or null
 // No row: the lease was lost.
 const MOVE = statement(
   `
