@@ -127,7 +127,7 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     expect(await page.locator('#waiting .value').innerText()).toBe('3');
     expect(await page.locator('h1').textContent()).toBe('Watching');
     expect(await announcements(page)).toEqual([]);
-    await page.clock.resume();
+    for (let seconds = 4; seconds <= 10; seconds += 2) await nextRefresh(page);
     await heading(page, 'Catching up');
     expect(await announcements(page)).toEqual([
       expect.stringMatching(/^Catching up\. 3 messages are waiting to be fetched/),
@@ -406,7 +406,14 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the top of the page'),
     ['Stopped', 'stopped', async () => await fixture.call('stop')],
     ['Failing (next try at', 'failing', async () => await failRun(fixture)],
     ['Some mail cannot be fetched', 'some-mail', async () => await failMessage(fixture)],
-    ['Catching up', 'catching-up', async () => await addWaiting(fixture)],
+    [
+      'Catching up',
+      'catching-up',
+      async (page: Page) => {
+        await addWaiting(fixture);
+        await page.clock.fastForward(10_000);
+      },
+    ],
     ['Watching', 'watching', async () => undefined],
   ] as const)('fits on small screens and is accessible in the state "%s"', async (label, file, enter) => {
     const { page } = await fixture.open({ clock: true, viewport: { width: 360, height: 740 } });
