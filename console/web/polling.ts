@@ -12,7 +12,7 @@ const BLOCKED_STATES: ReadonlySet<string> = new Set([
   'not_polling',
 ]);
 
-/** @param address of the mailbox. The overview has the hundred worst ones: a mailbox that it lacks is in no worse state than the last. */
+/** @param address of the mailbox. The overview has the hundred worst ones, so any other is in no worse state than the last. */
 export function pollingOf({ status }: OverviewJson, address: string): Polling {
   if (!status.is_running) return 'stopped';
   const { mailboxes } = status;
