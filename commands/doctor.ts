@@ -8,8 +8,8 @@ import { Interrupted, shutdownSignal } from './support/shutdown-signal.ts';
 import { counted, painted, say } from './support/terminal.ts';
 
 const USAGE = `Usage: npm run doctor [-- --deployment | --mailbox ADDRESS] [--json]
-Checks every part of the system, one line each, with the remediation of each failure. Changes nothing; costs three units
-of Gmail's quota.
+Checks every part of the system, one line each, with the remediation of each failure. Changes nothing except for a
+probe in the bucket; costs three units of Gmail's quota.
                 what the environment and .env configure (else the local stack): configuration, database, Gmail,
                 scheduler job, Pub/Sub, push, completeness
   --deployment  what Terraform has deployed, found by its outputs: reads Google's APIs with gcloud's login, and calls
