@@ -223,22 +223,52 @@ test.each([
   },
 );
 
-test('the migration of held credentials takes those of the newest run, so that status stays correct until the next one', async () => {
+/** Applies the migrations before `name`, runs `fill`, and applies the rest. */
+async function migrateFrom(name: string, fill: () => Promise<unknown>): Promise<void> {
   await db.query('drop schema public cascade; create schema public');
   const folder = mkdtempSync(join(tmpdir(), 'email-monitor-migrations-'));
   try {
-    for (const name of readdirSync(MIGRATIONS).filter((one) => one < '0004'))
-      cpSync(join(MIGRATIONS, name), join(folder, name));
+    for (const file of readdirSync(MIGRATIONS).filter((one) => one < name))
+      cpSync(join(MIGRATIONS, file), join(folder, file));
     await migrate(target, [], folder);
+    await fill();
+    expect(await migrate(target)).toContain(name);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+test('the migration of held credentials takes those of the newest run, so that status stays correct until the next one', async () => {
+  await migrateFrom('0004_held-credentials', async () => {
     await db.query(
       `insert into mailboxes (email_address, credential_fingerprint, cursor_history_id, last_run_at)
        values ('former@example.com', 'former', 1, now() - interval '1 day'),
               ('orders@example.com', 'current', 1, now()),
               ('lost@example.com', null, 1, now())`,
     );
-    expect(await migrate(target)).toContain('0004_held-credentials');
-    expect((await readMonitorStatus(db)).credentialFingerprint).toBe('current');
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
+  });
+  expect((await readMonitorStatus(db)).credentialFingerprint).toBe('current');
+});
+
+test('the migration of the label of listings takes that of the mailbox, so that open ones continue', async () => {
+  await migrateFrom('0017_label-of-listings', async () => {
+    await db.query(
+      `insert into mailboxes (email_address, cursor_history_id, label_id)
+       values ('orders@example.com', 1, 'Label_7'), ('all@example.com', 1, null);
+       insert into list_jobs (mailbox_id, purpose, query, page_token) select id, 'backfill', '', 'next' from mailboxes;
+       insert into reconciliations (mailbox_id, window_begins_at, is_full, query, page_token)
+         select id, now(), false, '', 'next' from mailboxes;`,
+    );
+  });
+  const { rows } = await db.query(
+    `select m.email_address, j.label_id as of_job, r.label_id as of_reconciliation
+     from mailboxes m
+     join list_jobs j on j.mailbox_id = m.id
+     join reconciliations r on r.mailbox_id = m.id
+     order by m.id`,
+  );
+  expect(rows).toEqual([
+    { email_address: 'orders@example.com', of_job: 'Label_7', of_reconciliation: 'Label_7' },
+    { email_address: 'all@example.com', of_job: null, of_reconciliation: null },
+  ]);
 });
