@@ -47,7 +47,7 @@ export async function runInPlace(
       last.set(run, report);
       if (report.outcome !== 'out_of_time') continue;
       if (report.counts.stored === 0) {
-        // A message may take longer than the share. With a larger one, the run would only wait for quota units.
+        // A message may take longer than the share, so the run gets one larger share. After that, it only waits for quota units.
         if (share === 1 || extended.has(run)) continue;
         extended.add(run);
       }

@@ -33,7 +33,7 @@ export function summarize(facts: MailboxFacts): MailboxSummary {
       is_current: isCurrent,
       is_paused: mailbox.is_paused,
       access,
-      last_error: whileIn(state, errorOf(mailbox.last_error_code, mailbox.last_error, added)),
+      last_error: withoutPromise(state, errorOf(mailbox.last_error_code, mailbox.last_error, added)),
       failing: toFailing(facts),
       watch: toWatch(mailbox, state),
       unpublished:
@@ -108,7 +108,7 @@ function errorOf(
 }
 
 /** Without runs, no call is tried again: a remediation that says so is left out. */
-function whileIn(state: State, error: ErrorInfo | null): ErrorInfo | null {
+function withoutPromise(state: State, error: ErrorInfo | null): ErrorInfo | null {
   if (error === null || state !== 'stopped' || !hasRunOnlyRemediation(error.code)) return error;
   return { ...error, remediation: null };
 }
@@ -135,7 +135,10 @@ function toWatch(mailbox: MailboxRow, state: State): WatchStatus | null {
     is_silent: mailbox.is_push_silent,
     late_run_count: mailbox.late_run_count,
     late_since: mailbox.late_since,
-    error: whileIn(state, errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silentPushError(mailbox)),
+    error: withoutPromise(
+      state,
+      errorOf(mailbox.watch_error_code, mailbox.watch_error) ?? silentPushError(mailbox),
+    ),
   };
 }
 
