@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs';
 import type { AppContext } from '../../shared/control/app-context.ts';
 import { createMonitor } from '../../shared/control/monitor.ts';
 import { readMailboxPage } from '../../shared/control/status/status-response.ts';
+import { readMonitorStatus } from '../../shared/db/monitor-status.ts';
 import { AppError } from '../../shared/errors.ts';
 import { type HttpRequest, json } from '../../shared/http.ts';
 import type { Log } from '../../shared/log.ts';
@@ -57,7 +58,9 @@ export function addOne({ config, db }: AppContext): Handler {
     const hasCredentials =
       folder !== null && secretName !== null && existsSync(secretPath(folder, secretName));
     const nextStep = hasCredentials
-      ? 'The next poll uses the credentials that are there already.'
+      ? (await readMonitorStatus(db)).isRunning
+        ? 'The next poll uses the credentials that are there already.'
+        : 'The credentials are there already. The monitor is stopped: press “Start”, and the poll uses them.'
       : access === 'refresh_token'
         ? `Run \`npm run authorize -- --mailbox ${shellWord(address)} --client-secret client_secret.json ${target}\`: its owner agrees once.`
         : config.delegationServiceAccount === null

@@ -66,12 +66,18 @@ describe('adding a mailbox', () => {
     const folder = mkdtempSync(join(tmpdir(), 'email-monitor-secrets-'));
     onTestFinished(() => rmSync(folder, { recursive: true }));
     writeFileSync(join(folder, `${secretNameOf('sales@example.com')}.json`), '{}');
-    const { json } = await system.instance({ GMAIL_MAILBOX_SECRETS: folder }).call('console', {
-      method: 'POST',
-      path: `${API}/mailboxes/add`,
-      body: ADDED,
-    });
-    expect(json.next_step).toBe('The next poll uses the credentials that are there already.');
+    const add = async () =>
+      await system.instance({ GMAIL_MAILBOX_SECRETS: folder }).call('console', {
+        method: 'POST',
+        path: `${API}/mailboxes/add`,
+        body: ADDED,
+      });
+    expect((await add()).json.next_step).toBe('The next poll uses the credentials that are there already.');
+    await write('remove', { email_address: ADDED.email_address });
+    await system.rows('update email_monitor_status set is_running = false');
+    expect((await add()).json.next_step).toBe(
+      'The credentials are there already. The monitor is stopped: press “Start”, and the poll uses them.',
+    );
   });
 
   it('the error of an invalid address says nothing about the encoding of a URL, because it is in the body', async () => {
