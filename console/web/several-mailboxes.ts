@@ -43,10 +43,9 @@ function countOf(states: readonly State[], { states: counts }: Totals): number {
   return states.reduce((sum, one) => sum + (counts[one] ?? 0), 0);
 }
 
-/** Mailboxes that were never compared with Gmail, without the paused ones, which are called paused. The overview lists a hundred. */
-export function uncheckedCount({ status: { mailboxes: listed, totals } }: OverviewJson): number {
-  const paused = listed.filter((one) => one.is_current && one.is_paused && one.reconciliation === null);
-  return totals.unreconciled_count - paused.length;
+/** Mailboxes that were never compared with Gmail, without the paused ones, which are called paused. */
+export function uncheckedCount({ status: { totals } }: OverviewJson): number {
+  return totals.unreconciled_count - totals.unreconciled_paused_count;
 }
 
 /** "2 of 40 mailboxes are locked out" */

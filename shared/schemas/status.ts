@@ -33,6 +33,8 @@ export const totalsSchema = z.object({
   missing: z.nullable(count),
   /** Mailboxes that have not been reconciled yet, so that `missing` says nothing about them. */
   unreconciled_count: count,
+  /** Those of them that are paused. */
+  unreconciled_paused_count: count,
   /** Null while it is unknown for any mailbox; `pending` are those that have been found. */
   waiting_count: z.nullable(count),
   /** Mailboxes whose number of waiting messages is unknown. */

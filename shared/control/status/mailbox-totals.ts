@@ -75,7 +75,7 @@ export function totalsOf(mailboxes: readonly MailboxSummary[], firstState: State
     unknownSince === null ? [] : [unknownSince.getTime()],
   );
   const unknownCount = unknown.length + firstCount;
-  const reconciledCount = monitored.filter(({ facts }) => facts.mailbox.reconciled_at !== null).length;
+  const unreconciled = monitored.filter(({ facts }) => facts.mailbox.reconciled_at === null);
   const mailboxCount = monitored.length + firstCount;
   return {
     pending,
@@ -84,8 +84,10 @@ export function totalsOf(mailboxes: readonly MailboxSummary[], firstState: State
     ignored: sum(({ facts }) => facts.mailbox.ignored_count),
     dead: sum(({ facts }) => facts.mailbox.dead_count),
     failing: sum(({ facts }) => facts.failing?.failing_count ?? 0),
-    missing: reconciledCount === 0 ? null : sum(({ facts }) => facts.mailbox.missing_count ?? 0),
-    unreconciled_count: mailboxCount - reconciledCount,
+    missing:
+      unreconciled.length === monitored.length ? null : sum(({ facts }) => facts.mailbox.missing_count ?? 0),
+    unreconciled_count: unreconciled.length + firstCount,
+    unreconciled_paused_count: unreconciled.filter(({ facts }) => facts.mailbox.is_paused).length,
     waiting_count: unknownCount === 0 && mailboxCount > 0 ? pending : null,
     unknown_count: unknownCount,
     unknown_since: unknown.length === 0 ? null : new Date(unknown.reduce((a, b) => Math.min(a, b))),

@@ -80,6 +80,7 @@ export function totals(more: Partial<StatusJson['totals']> = {}): StatusJson['to
     failing: 0,
     missing: 0,
     unreconciled_count: 0,
+    unreconciled_paused_count: 0,
     waiting_count: 0,
     unknown_count: 0,
     unknown_since: null,

@@ -126,6 +126,7 @@ const NO_TOTALS: StatusWithoutAdvice['totals'] = {
   failing: 0,
   missing: null,
   unreconciled_count: 0,
+  unreconciled_paused_count: 0,
   waiting_count: 0,
   unknown_count: 0,
   unknown_since: null,

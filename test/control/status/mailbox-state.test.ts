@@ -58,6 +58,7 @@ describe('the state', () => {
         failing: 0,
         missing: null,
         unreconciled_count: 0,
+        unreconciled_paused_count: 0,
         waiting_count: null,
         unknown_count: 0,
         unknown_since: null,

@@ -230,6 +230,8 @@ describe('the mailboxes that count', () => {
       totals: {
         states: { watching: 1 },
         paused_count: 1,
+        unreconciled_count: 2,
+        unreconciled_paused_count: 1,
         waiting_count: null,
         unknown_count: 1,
         unknown_since: known.toISOString(),
