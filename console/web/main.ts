@@ -5,7 +5,7 @@ import { wireActionButtons } from './actions.ts';
 import { wireCharts } from './charts.ts';
 import { checkNow, showCheckResult } from './check-now.ts';
 import { setControlsOff, wireControls } from './controls.ts';
-import { describeLoading, describeNoAnswer, describeState } from './describe-state.ts';
+import { describeLoading, describeNoAnswer } from './describe-state.ts';
 import { byId } from './element.ts';
 import { wireEmailList } from './email-list.ts';
 import { wireEmailView } from './email-view.ts';
@@ -52,7 +52,7 @@ const refresh = new Refresh({
     setServerTime(overview.now);
     hideStaleBanner();
     setControlsOff(false);
-    showState(steadyState.of(describeState(overview), Date.now()), overview);
+    showState(steadyState.of(overview, Date.now()), overview);
     showMetrics(overview, null);
     showCheckResult(overview);
     document.documentElement.dataset['ready'] = '';
