@@ -4,9 +4,10 @@
  * Invariant: when `keep` resolves, every object exists, and the collection leaves it for at least a day. The caller commits long
  * before that.
  */
+import { CircuitBreaker } from '../circuit-breaker.ts';
 import type { Config } from '../config.ts';
 import type { Queryable } from '../db/database.ts';
-import { type Clock, type Deadline, monotonicClock } from '../deadline.ts';
+import type { Clock, Deadline } from '../deadline.ts';
 import { AppError, toAppError } from '../errors.ts';
 import { withTimeout } from '../timeout.ts';
 import { type Bucket, openBucket } from './bucket.ts';
@@ -26,8 +27,6 @@ export interface KeptObjects {
 
 export const NOTHING_KEPT: KeptObjects = { names: new Set(), reservationIds: [] };
 
-/** After a failure no upload is tried for this time, so that emails do not wait one after another for a bucket that hangs. */
-const PAUSE_MS = 10_000;
 /**
  * A call without an answer for this time is a failure of the bucket, also when the deadline ends it: runs of many mailboxes have no time
  * for a whole timeout. Longer than an upload of the largest email takes.
@@ -41,15 +40,14 @@ const MAX_TRIES = 3;
 export class LargeBytes {
   readonly bucket: Bucket;
   readonly #minBytes: number;
-  readonly #clock: Clock;
+  readonly #breaker: CircuitBreaker;
   /** By name, so that an instance uploads the same file once. */
   readonly #uploads = new Map<string, Promise<void>>();
-  #failure: { readonly error: AppError; readonly untilMs: number } | null = null;
 
-  constructor(bucket: Bucket, minBytes: number, clock: Clock = monotonicClock) {
+  constructor(bucket: Bucket, minBytes: number, clock?: Clock) {
     this.bucket = bucket;
     this.#minBytes = minBytes;
-    this.#clock = clock;
+    this.#breaker = new CircuitBreaker(clock);
   }
 
   isLarge(sizeBytes: number): boolean {
@@ -58,22 +56,22 @@ export class LargeBytes {
 
   /** The bucket has just failed, so an upload would fail at once. */
   get isPaused(): boolean {
-    return this.#failure !== null && this.#clock() < this.#failure.untilMs;
+    return this.#breaker.error !== null;
   }
 
   /** @throws {AppError} bucket_unavailable, bucket_denied, bucket_credentials_missing, out_of_time, database_unavailable */
   async keep(db: Queryable, objects: readonly LargeObject[], deadline: Deadline): Promise<KeptObjects> {
     if (objects.length === 0) return NOTHING_KEPT;
-    if (this.#failure !== null && this.isPaused) throw this.#failure.error;
+    if (this.#breaker.error !== null) throw this.#breaker.error;
     const byName = new Map(objects.map((object) => [object.name, object]));
     const { ids, referenced } = await reserveObjects(db, [...byName.keys()]);
     for (const object of byName.values()) {
       try {
         await this.#provide(object, referenced.has(object.name), deadline);
-        this.#failure = null;
+        this.#breaker.close();
       } catch (thrown) {
         const error = toAppError(thrown);
-        if (error.code !== 'out_of_time') this.#failure = { error, untilMs: this.#clock() + PAUSE_MS };
+        if (error.code !== 'out_of_time') this.#breaker.open(error);
         throw error;
       }
     }

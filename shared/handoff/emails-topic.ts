@@ -1,5 +1,6 @@
 /** The topic of EMAILS_PUBSUB_TOPIC: one message per stored email, with its ids and without mail content. */
 
+import { CircuitBreaker } from '../circuit-breaker.ts';
 import { type Clock, monotonicClock } from '../deadline.ts';
 import type { AppError } from '../errors.ts';
 import { PubSubTopic } from '../pubsub/topic.ts';
@@ -7,19 +8,18 @@ import type { UnpublishedEmail } from './email-outbox.ts';
 
 /** Emails per call: the library sends them in one request. */
 export const MAX_BATCH = 100;
-/** A failure that took this long is a topic that hangs. */
+/** A failure that took this long is a topic that hangs. A quick one delays no mailbox. */
 const HANG_MS = 2_000;
-/** Then nothing is published for this time, so that the mailboxes of an instance do not wait for it one after another. */
-const PAUSE_MS = 10_000;
 
 export class EmailsTopic {
   readonly #topic: PubSubTopic;
   readonly #clock: Clock;
-  #hang: { readonly error: AppError; readonly untilMs: number } | null = null;
+  readonly #breaker: CircuitBreaker;
 
   /** @param name `projects/P/topics/T` @param emulatorHost `host:port`, null for Google */
   constructor(name: string, emulatorHost: string | null, clock: Clock = monotonicClock) {
     this.#clock = clock;
+    this.#breaker = new CircuitBreaker(clock);
     const errors = { denied: 'emails_topic_denied', unavailable: 'emails_topic_unavailable' } as const;
     this.#topic = new PubSubTopic({ name, emulatorHost, maxBatch: MAX_BATCH, errors });
   }
@@ -35,11 +35,10 @@ export class EmailsTopic {
     emails: readonly UnpublishedEmail[],
     timeoutMs: number,
   ): Promise<{ readonly ids: number[]; readonly error: AppError | null }> {
+    if (this.#breaker.error !== null) return { ids: [], error: this.#breaker.error };
     const startedMs = this.#clock();
-    if (this.#hang !== null && startedMs < this.#hang.untilMs) return { ids: [], error: this.#hang.error };
     const { acknowledged, error } = await this.#topic.publish(emails.map(messageOf), orderingKey, timeoutMs);
-    const nowMs = this.#clock();
-    if (error !== null && nowMs - startedMs >= HANG_MS) this.#hang = { error, untilMs: nowMs + PAUSE_MS };
+    if (error !== null && this.#clock() - startedMs >= HANG_MS) this.#breaker.open(error);
     return { ids: emails.filter((_email, at) => acknowledged[at]).map(({ id }) => id), error };
   }
 }
