@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { planFullReconciliation } from '../../shared/db/reconciliation.ts';
-import { type AnyRow, ageListings } from '../helpers/listing-rows.ts';
+import { type AnyRow, ageListings, insertListJob } from '../helpers/listing-rows.ts';
 import { ledger, storedIds } from '../helpers/stored.ts';
 import { mail, order } from '../helpers/test-emails.ts';
 import type { TestSystem } from '../helpers/test-system.ts';
@@ -178,6 +178,17 @@ describe('reconciliation', () => {
     const instance = system.instance({ GMAIL_LABEL_ID: 'Orders' });
     expect(await instance.ingest()).toMatchObject({ outcome: 'failed', error: { code: 'label_missing' } });
     expect(system.gmail.callLog.countByMethod['messages.list']).toBe(before);
+  });
+
+  test('a first listing that Gmail rejected does not delay the reconciliation', async () => {
+    const system = await startedAnHourAgo(await createTestSystem());
+    await insertListJob(system.db, 1, { purpose: 'initial', query: 'in:inbox' });
+    await system.rows(
+      `update list_jobs set error_code = 'gmail_refused', not_before = now() + interval '1 hour' where finished_at is null`,
+    );
+    const id = await hide(system);
+    await system.ingest();
+    expect(await storedIds(system)).toEqual([id]);
   });
 
   test('a run fetches what a list job found, also when the reconciliation after it fails', async () => {
