@@ -114,15 +114,16 @@ describe('planReconciliation', () => {
   test('a reconciliation covers 31 days once per day, and otherwise two days', async () => {
     const lease = await insertLeasedMailbox(db, 60 * DAY);
     const windows: number[] = [];
-    for (let n = 0; n < 3; n += 1) {
+    // The first window reaches back to the first start, because there is no earlier reconciliation. The last one is wide although
+    // a narrow one began within a day.
+    for (const ageSeconds of [DAY, 1_000, DAY - 500, 0]) {
       await planReconciliation(db, lease, 900);
       await list(lease, []);
       await evaluate(lease);
       windows.push(Math.round((await rows(lease)).at(-1).window_seconds / DAY));
-      // The first window reaches back to the first start, because there is no earlier reconciliation.
-      await ageListings(db, lease, n === 0 ? DAY : 1_000);
+      await ageListings(db, lease, ageSeconds);
     }
-    expect(windows).toEqual([60, 31, 2]);
+    expect(windows).toEqual([60, 31, 2, 31]);
   });
 
   test('after a long pause a reconciliation reaches back to the last one', async () => {
