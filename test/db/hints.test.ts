@@ -63,6 +63,20 @@ describe('recordHint', () => {
     expect(await recordHint(db, { ...pushed, emailAddress: 'unknown@example.com' })).toBeNull();
   });
 
+  test.each([
+    ['environment', 'first'],
+    ['delegation', 'added'],
+  ])('a hint for a mailbox whose settings say %s belongs to the %s', async (access, owner) => {
+    const lease = await quietMailbox(db);
+    const { email_address: emailAddress } = await mailboxRow(db, lease);
+    await db.query('insert into mailbox_settings (email_address, mailbox_id, access) values ($1, $2, $3)', [
+      emailAddress,
+      lease.mailboxId,
+      access,
+    ]);
+    expect(await hint(db, lease, '120')).toMatchObject({ owner });
+  });
+
   test('readHintState reports a hint as newest until a newer one is stored', async () => {
     const lease = await quietMailbox(db);
     const { mailboxId } = lease;
