@@ -139,30 +139,19 @@ async function ingestUnderLease(
     readonly deadline: Deadline;
   },
 ): Promise<IngestReport> {
-  const startedMs = app.clock();
+  const beganMs = app.clock();
   const lease: Lease = { mailboxId: at.mailbox.id, token: randomUUID() };
   const taken = await openRun(app, lease, request.trigger);
   if (taken === null) return skipped(app, request, 'busy');
 
   const stopHeartbeat = startLeaseHeartbeat(app.db, lease);
-  const run = createRun(app, request, { ...at, lease, taken });
+  const run = createRun(app, request, { ...at, beganMs, lease, taken });
   try {
     for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
       const end = await workUnderLease(run, taken, start, at.isKnownAccess);
       await Promise.all([run.budget.finish(), run.wakeUp.finish(), publishRest(run, end)]);
       run.counts.quotaUnits = run.budget.spentUnits;
-      const durationMs = app.clock() - startedMs;
-      const ended = {
-        ...end,
-        trigger: request.trigger,
-        runId: taken.runId,
-        startedAt: taken.takenAt,
-        lease,
-        counts: run.counts,
-        durationMs,
-        hasHistoryAnswer: run.hasHistoryAnswer,
-      };
-      if ((await recordRunEnd(app, ended)) === 'recorded')
+      if ((await recordRunEnd(run, end)) === 'recorded')
         return { outcome: end.outcome, counts: run.counts, error: end.error };
     }
   } finally {
@@ -186,7 +175,7 @@ async function workUnderLease(
 ): Promise<LoopEnd> {
   try {
     if (start !== null && !isKnownAccess) {
-      const identified = await identifyMailbox({ ...run.app, log: run.log }, run.call);
+      const identified = await identifyMailbox(run.app, run.call);
       // The account has another row. The next run works on that one.
       if (identified.id !== run.lease.mailboxId)
         return { outcome: 'completed', error: null, releasesAnyway: true };

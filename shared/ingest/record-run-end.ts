@@ -4,13 +4,13 @@
  */
 import { releaseClaims } from '../db/claims.ts';
 import { finishRun, type RunEnd, type RunFailure } from '../db/finish-run.ts';
-import type { Lease } from '../db/lease.ts';
 import { recordMonitorError } from '../db/monitor-status.ts';
-import { type RunCounts, recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
+import { recordUnidentifiedRun, type Trigger } from '../db/runs.ts';
 import { noteLateRun } from '../db/watches.ts';
 import { type AppError, stackOf, toAppError } from '../errors.ts';
 import { recordSettingsFailure } from '../mailboxes/mailbox-settings.ts';
 import type { IngestContext } from './ingest-context.ts';
+import type { RunContext } from './run-context.ts';
 import { withDatabaseRetries } from './run-lease.ts';
 import { secondsIntoPeriod } from './spread.ts';
 import type { LoopEnd } from './sync-loop.ts';
@@ -24,17 +24,6 @@ const SCHEDULER_JITTER_MS = 5_000;
 /** Gmail's Retry-After is honoured up to an hour. */
 const MAX_RETRY_AFTER_MS = 3_600_000;
 
-export interface EndedRun extends LoopEnd {
-  readonly trigger: Trigger;
-  readonly runId: number;
-  /** By the clock of the database. */
-  readonly startedAt: Date;
-  readonly lease: Lease;
-  readonly counts: Readonly<RunCounts>;
-  readonly durationMs: number;
-  readonly hasHistoryAnswer: boolean;
-}
-
 /**
  * Releases the lease and records the end in one commit. Retried while the database is unavailable. A retry is safe: once
  * the lease is released, it changes nothing. An error that persists is logged and does not undo the run: the stored emails
@@ -42,64 +31,66 @@ export interface EndedRun extends LoopEnd {
  *
  * @returns `newer_hint` when a push has announced something newer: nothing is recorded then
  */
-export async function recordRunEnd(app: IngestContext, run: EndedRun): Promise<'recorded' | 'newer_hint'> {
+export async function recordRunEnd(run: RunContext, ended: LoopEnd): Promise<'recorded' | 'newer_hint'> {
+  const { app, counts, db, lease, log, startedAt } = run;
+  const durationMs = app.clock() - run.beganMs;
   let end: RunEnd | null = null;
   try {
     const finished = {
-      ...run,
-      failure: run.error === null ? null : failureOf(run.error),
-      nextPollMs: nextPollMs(app, run),
+      runId: run.runId,
+      outcome: ended.outcome,
+      durationMs,
+      counts,
+      failure: ended.error === null ? null : failureOf(ended.error),
+      hasHistoryAnswer: run.hasHistoryAnswer,
+      releasesAnyway: ended.releasesAnyway,
+      nextPollMs: nextPollMs(run, ended.outcome, durationMs),
       isAdded: app.settings !== null,
       // Only scheduled runs report the watch, and they run only while the monitor is on.
-      watchTopic: run.trigger === 'schedule' ? app.config.pubsubTopic : null,
+      watchTopic: run.trigger === 'schedule' ? run.config.pubsubTopic : null,
     };
     const answer = await withDatabaseRetries(app, async () => {
       // The database may have been unavailable when a claim ended. An open claim would count as a crash of the process.
-      if (run.outcome === 'failed') await releaseClaims(app.db, run.lease);
-      return await finishRun(app.db, run.lease, finished);
+      if (ended.outcome === 'failed') await releaseClaims(db, lease);
+      return await finishRun(db, lease, finished);
     });
     if (answer === 'newer_hint') return 'newer_hint';
     end = answer;
-    if (run.trigger === 'schedule') await noteLateRun(app.db, run.lease.mailboxId, lateRunOf(run));
+    const { arrivalToStoredMaxMs } = counts;
+    if (run.trigger === 'schedule')
+      await noteLateRun(db, lease.mailboxId, { startedAt, arrivalToStoredMaxMs });
   } catch (thrown) {
-    app.unreleasedLeases.add(run.lease);
-    app.log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
-      run_id: run.runId,
+    app.unreleasedLeases.add(lease);
+    log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       detail: toAppError(thrown).message,
     });
   }
-  logEnd(app, run, end);
+  logEnd(run, ended, durationMs, end);
   return 'recorded';
 }
 
-function lateRunOf({ startedAt, counts: { arrivalToStoredMaxMs } }: EndedRun) {
-  return { startedAt, arrivalToStoredMaxMs };
-}
-
 /** Null keeps the planned time of the next poll. After out_of_time the next scheduled run continues. */
-function nextPollMs({ config, settings }: IngestContext, run: EndedRun): number | null {
-  const { pollIntervalSeconds: intervalSeconds } = config;
-  if (run.outcome === 'out_of_time') return 0;
+function nextPollMs(run: RunContext, outcome: LoopEnd['outcome'], durationMs: number): number | null {
+  const { pollIntervalSeconds: intervalSeconds } = run.config;
+  if (outcome === 'out_of_time') return 0;
   if (run.trigger !== 'schedule') return null;
   if (intervalSeconds <= SCHEDULER_SECONDS) return 0;
-  const untilNextMs = (settings === null ? intervalSeconds : secondsToNext(run, intervalSeconds)) * 1_000;
-  return Math.max(0, Math.round(untilNextMs - SCHEDULER_JITTER_MS - run.durationMs));
+  const untilNextMs =
+    (run.app.settings === null ? intervalSeconds : secondsToNext(run, intervalSeconds)) * 1_000;
+  return Math.max(0, Math.round(untilNextMs - SCHEDULER_JITTER_MS - durationMs));
 }
 
 /** To the next period of an added mailbox that begins after at least half the interval. */
-function secondsToNext({ lease, startedAt }: EndedRun, intervalSeconds: number): number {
+function secondsToNext({ lease, startedAt }: RunContext, intervalSeconds: number): number {
   const remaining = intervalSeconds - secondsIntoPeriod(lease.mailboxId, intervalSeconds, startedAt);
   return remaining < intervalSeconds / 2 ? remaining + intervalSeconds : remaining;
 }
 
-function logEnd({ log }: IngestContext, run: EndedRun, end: RunEnd | null): void {
+function logEnd(run: RunContext, { error, outcome }: LoopEnd, durationMs: number, end: RunEnd | null): void {
   const { counts } = run;
-  log.write(run.error?.severity ?? 'INFO', 'run_finished', summaryOf(run), {
-    run_id: run.runId,
-    mailbox_id: run.lease.mailboxId,
-    trigger: run.trigger,
-    outcome: run.outcome,
-    duration_ms: Math.round(run.durationMs),
+  run.log.write(error?.severity ?? 'INFO', 'run_finished', summaryOf(outcome, error, counts.stored), {
+    outcome,
+    duration_ms: Math.round(durationMs),
     discovered_count: counts.discovered,
     stored_count: counts.stored,
     gone_count: counts.gone,
@@ -121,13 +112,13 @@ function logEnd({ log }: IngestContext, run: EndedRun, end: RunEnd | null): void
     queue_oldest_s: end?.queueOldestSeconds ?? null,
     queue_dead_total: end?.queueDeadTotal ?? null,
     notification_queue_usage: end?.notificationQueueUsage ?? null,
-    ...(run.error === null
+    ...(error === null
       ? {}
       : {
-          error_code: run.error.code,
-          detail: run.error.message,
-          remediation: run.error.remediation,
-          stack: stackOf(run.error),
+          error_code: error.code,
+          detail: error.message,
+          remediation: error.remediation,
+          stack: stackOf(error),
         }),
   });
 }
@@ -162,10 +153,10 @@ export async function recordUnidentifiedFailure(
   });
 }
 
-function summaryOf(run: EndedRun): string {
-  if (run.error !== null) return `Failed: ${run.error.title}`;
-  const stored = `Stored ${run.counts.stored} ${run.counts.stored === 1 ? 'email' : 'emails'}`;
-  return run.outcome === 'out_of_time' ? `${stored}; the next run continues` : stored;
+function summaryOf(outcome: LoopEnd['outcome'], error: AppError | null, storedCount: number): string {
+  if (error !== null) return `Failed: ${error.title}`;
+  const stored = `Stored ${storedCount} ${storedCount === 1 ? 'email' : 'emails'}`;
+  return outcome === 'out_of_time' ? `${stored}; the next run continues` : stored;
 }
 
 function failureOf({ code, title, message, retryAfterMs }: AppError): RunFailure {

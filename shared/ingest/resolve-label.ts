@@ -43,8 +43,8 @@ const MAX_NAMES = 50;
  * @throws {AppError} Gmail errors, database errors
  */
 export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<RunLabel> {
+  const { app } = run;
   const setting = run.config.labelId;
-  const app = { ...run.app, log: run.log };
   const { mailboxId } = run.lease;
   const { reopenedToId, ...stored } = columns ?? (await readLabel(run.db, mailboxId));
   const known = knownLabel(setting, stored);

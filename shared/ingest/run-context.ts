@@ -22,15 +22,19 @@ export type RunLabel =
   | { readonly kind: 'missing'; readonly error: AppError };
 
 export interface RunContext {
+  /** With the log of the run. */
   readonly app: IngestContext;
   readonly db: Database;
   readonly gmail: GmailClient;
   readonly config: Config;
   readonly log: Log;
   readonly trigger: Trigger;
+  readonly runId: number;
   readonly lease: Lease;
   /** When the lease was taken, by the database's clock. */
   readonly startedAt: Date;
+  /** Before the lease was taken, by the instance's monotonic clock. */
+  readonly beganMs: number;
   /** When the mailbox was first seen, by the database's clock. */
   readonly mailboxCreatedAt: Date;
   /** End of the work. The reserve for recording the run follows it. */
@@ -61,17 +65,18 @@ export interface RunRequest {
 
 /** @param at the lease, and what was read before it was taken; `deadline` is the end of the work */
 export function createRun(
-  app: IngestContext,
+  instance: IngestContext,
   request: RunRequest,
   at: {
     readonly gmail: GmailClient;
     readonly hasUnpublished: boolean;
+    readonly beganMs: number;
     readonly deadline: Deadline;
     readonly lease: Lease;
     readonly taken: TakenLease;
   },
 ): RunContext {
-  const { config, db, sleep } = app;
+  const { config, db, sleep } = instance;
   const counts = noCounts();
   const budget = new QuotaBudget({
     db,
@@ -80,11 +85,12 @@ export function createRun(
     deadline: at.deadline,
     sleep,
   });
-  const log = app.log.with({
+  const log = instance.log.with({
     run_id: at.taken.runId,
     mailbox_id: at.lease.mailboxId,
     trigger: request.trigger,
   });
+  const app = { ...instance, log };
   return {
     app,
     db,
@@ -92,8 +98,10 @@ export function createRun(
     config,
     log,
     trigger: request.trigger,
+    runId: at.taken.runId,
     lease: at.lease,
     startedAt: at.taken.takenAt,
+    beganMs: at.beganMs,
     mailboxCreatedAt: at.taken.mailboxCreatedAt,
     deadline: at.deadline,
     budget,
@@ -115,6 +123,6 @@ export function createRun(
       onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
-    publisher: createPublisher({ ...app, log }, at),
+    publisher: createPublisher(app, at),
   };
 }

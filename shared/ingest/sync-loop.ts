@@ -181,7 +181,6 @@ async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Pr
 
 /** Runs with each reconciliation: accounts can be renamed and labels deleted. The run continues with the new label. */
 async function checkAccountAndLabel(run: RunContext): Promise<void> {
-  const app = { ...run.app, log: run.log };
-  await identifyMailbox(app, run.call);
-  run.label = await resolveLabel(app, run.lease.mailboxId, run.call);
+  await identifyMailbox(run.app, run.call);
+  run.label = await resolveLabel(run.app, run.lease.mailboxId, run.call);
 }

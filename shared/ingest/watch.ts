@@ -41,8 +41,8 @@ interface WatchTarget {
  * @throws {AppError} database errors
  */
 export async function renewWatch(run: RunContext): Promise<boolean> {
-  const app: IngestContext = { ...run.app, log: run.log };
-  const target = { app, gmail: run.gmail, mailboxId: run.lease.mailboxId, deadline: run.deadline };
+  const { app, gmail, deadline } = run;
+  const target = { app, gmail, mailboxId: run.lease.mailboxId, deadline };
   const topic = run.config.pubsubTopic;
   const watch = await readWatch(
     run.db,
