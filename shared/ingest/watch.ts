@@ -37,10 +37,9 @@ interface WatchTarget {
  * The watch step of a run: registers or renews the watch when it is due, and ends it when no topic is configured any more.
  * Call it between batches of messages: concurrent fetches would take the units that it waits for.
  *
- * @returns true when the watch was due
  * @throws {AppError} database errors
  */
-export async function renewWatch(run: RunContext): Promise<boolean> {
+export async function renewWatch(run: RunContext): Promise<void> {
   const { app, gmail, deadline } = run;
   const target = { app, gmail, mailboxId: run.lease.mailboxId, deadline };
   const topic = run.config.pubsubTopic;
@@ -55,11 +54,9 @@ export async function renewWatch(run: RunContext): Promise<boolean> {
   );
   if (topic !== null) {
     if (watch.isDue) await register(target, topic);
-    return watch.isDue;
-  }
-  if (watch.topic !== null && watch.isDue) await end(target);
-  else if (watch.topic === null && watch.errorCode !== null) await clearWatch(run.db, target.mailboxId);
-  return watch.topic !== null && watch.isDue;
+  } else if (watch.topic !== null) {
+    if (watch.isDue) await end(target);
+  } else if (watch.errorCode !== null) await clearWatch(run.db, target.mailboxId);
 }
 
 /**
