@@ -44,15 +44,6 @@ export interface Listing {
   reject(rejection: Rejection): Promise<void>;
 }
 
-export interface ListProgress {
-  /** More can be listed now. */
-  readonly hasMore: boolean;
-  /** At least one page was requested. */
-  readonly hasListed: boolean;
-}
-
-export const NOTHING_LISTED: ListProgress = { hasMore: false, hasListed: false };
-
 /** The pages that a step has requested, to detect page tokens that repeat. */
 export type SeenPages = Set<string>;
 
@@ -101,20 +92,21 @@ export const PAGES_PER_STEP = 4;
 /**
  * Lists the next pages of the planned list jobs. Must not be called while a configured label is missing.
  *
+ * @returns true when more can be listed now
  * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about other jobs
  */
-export async function continueListJobs(run: RunContext): Promise<ListProgress> {
+export async function continueListJobs(run: RunContext): Promise<boolean> {
   const { mailboxId } = run.lease;
   const seen: SeenPages = new Set();
   for (let pages = 0; pages < PAGES_PER_STEP; pages += 1) {
     const job = await findNextListJob(run.db, mailboxId);
-    if (job === null) return { hasMore: false, hasListed: pages > 0 };
-    if (!run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed: pages > 0 };
+    if (job === null) return false;
+    if (!run.deadline.hasTimeFor(PAGE_MS)) return true;
     const query = job.purpose === 'initial' && job.isRejected ? run.config.initialQuery : job.query;
     if (query !== job.query) await replaceListQuery(run.db, run.lease, job.id, query);
     await listPage(run, listingOf(run, { ...job, query }), seen);
   }
-  return { hasMore: (await findNextListJob(run.db, mailboxId)) !== null, hasListed: true };
+  return (await findNextListJob(run.db, mailboxId)) !== null;
 }
 
 function listingOf({ db, lease, config: { settleSeconds } }: RunContext, job: ListJob): Listing {

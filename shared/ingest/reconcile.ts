@@ -18,14 +18,7 @@ import {
   restartReconciliation,
 } from '../db/reconciliation-pages.ts';
 import type { Log } from '../log.ts';
-import {
-  type Listing,
-  type ListProgress,
-  listPage,
-  PAGE_MS,
-  PAGES_PER_STEP,
-  type SeenPages,
-} from './list-messages.ts';
+import { type Listing, listPage, PAGE_MS, PAGES_PER_STEP, type SeenPages } from './list-messages.ts';
 import type { RunContext } from './run-context.ts';
 import { secondsIntoPeriod } from './spread.ts';
 
@@ -67,15 +60,15 @@ export async function planDueReconciliation(run: Begun & Pick<RunContext, 'db'>)
  * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Must not be called while a
  * configured label is missing.
  *
+ * @returns true when more can be listed now
  * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about the history
  */
-export async function continueReconciliation(run: RunContext): Promise<ListProgress> {
+export async function continueReconciliation(run: RunContext): Promise<boolean> {
   const seen: SeenPages = new Set();
   for (let pages = 0; ; pages += 1) {
     const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
-    const hasListed = pages > 0;
-    if (open === null) return { hasMore: false, hasListed };
-    if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return { hasMore: true, hasListed };
+    if (open === null) return false;
+    if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return true;
     await listPage(run, listingOf(run, open), seen);
   }
 }

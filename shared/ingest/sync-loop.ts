@@ -7,7 +7,7 @@ import type { HistoryStart } from '../db/lease.ts';
 import { AppError, isDatabaseError, isOutOfTime, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
-import { continueListJobs, type ListProgress, NOTHING_LISTED } from './list-messages.ts';
+import { continueListJobs } from './list-messages.ts';
 import { maintain } from './maintain.ts';
 import {
   continueReconciliation,
@@ -96,12 +96,10 @@ async function runRound(
   const history = await unlessFatal(async () => await syncHistory(run, start));
   let due = await readDue(run);
   if (run.trigger !== 'manual' && !due.isRunning) return 'stopped';
-  // A listing that failed may have entered pages before.
   const mayList = history.value?.isComplete === true && run.label.kind !== 'missing';
-  const listing = await unlessFatal(async () =>
-    mayList ? await listMessages(run, due, isFirst) : NOTHING_LISTED,
-  );
-  const { hasListed, hasMore } = listing.value ?? { hasListed: true, hasMore: false };
+  const listing = await unlessFatal(async () => (mayList ? await listPlanned(run, due, isFirst) : 'nothing'));
+  // A listing that failed may have entered pages before.
+  const hasListed = listing.value !== 'nothing';
   if (hasListed) due = await readDue(run);
 
   const error = history.error ?? listing.error;
@@ -115,7 +113,7 @@ async function runRound(
   if (error !== null) throw error;
   if (run.label.kind === 'missing') throw run.label.error;
   if (fetched === 'out_of_time' || history.value?.isComplete !== true) return 'out_of_time';
-  if (fetched === 'discovery_due' || hasMore) return 'more';
+  if (fetched === 'discovery_due' || listing.value === 'more') return 'more';
   let evaluation: 'done' | 'more' | 'out_of_time' = 'done';
   if (run.trigger !== 'push' && (due.hasOpenReconciliation || due.hasOpenIncident || hasListed))
     evaluation = await evaluateReconciliation(run);
@@ -166,17 +164,20 @@ async function readDue(run: RunContext): Promise<DueWork> {
 }
 
 /** Lists a few pages of what is planned: list jobs, then the reconciliation, which a push leaves to the next poll. */
-async function listMessages(run: RunContext, due: DueWork, isFirst: boolean): Promise<ListProgress> {
+async function listPlanned(
+  run: RunContext,
+  due: DueWork,
+  isFirst: boolean,
+): Promise<'nothing' | 'more' | 'all'> {
   let reconciles = run.trigger !== 'push' && due.hasOpenReconciliation;
   if (run.trigger !== 'push' && isFirst && due.isReconciliationDue) {
     await checkAccountAndLabel(run);
-    if (run.label.kind === 'missing') return NOTHING_LISTED;
+    if (run.label.kind === 'missing') return 'nothing';
     reconciles = (await planDueReconciliation(run)) || reconciles;
   }
-  const jobs = due.hasListJob ? await continueListJobs(run) : NOTHING_LISTED;
-  if (jobs.hasMore || !reconciles) return jobs;
-  const { hasMore } = await continueReconciliation(run);
-  return { hasMore, hasListed: true };
+  if (!due.hasListJob && !reconciles) return 'nothing';
+  if (due.hasListJob && (await continueListJobs(run))) return 'more';
+  return reconciles && (await continueReconciliation(run)) ? 'more' : 'all';
 }
 
 /** Runs with each reconciliation: accounts can be renamed and labels deleted. The run continues with the new label. */
