@@ -13,6 +13,7 @@ import {
   readFirstMailbox,
 } from '../db/mailboxes.ts';
 import { recordCredentials } from '../db/monitor-status.ts';
+import { planFullReconciliation } from '../db/reconciliation.ts';
 import { noCounts, type RunCounts } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
 import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
@@ -23,7 +24,6 @@ import { callOutsideRun } from './call-outside-run.ts';
 import { reportDead } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
 import type { IngestContext, Outcome } from './ingest-context.ts';
-import { planFullReconciliation } from './reconcile.ts';
 import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { createRun, type RunContext, type RunRequest } from './run-context.ts';

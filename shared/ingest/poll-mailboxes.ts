@@ -4,9 +4,9 @@
  */
 import { requeueDeadLetters } from '../db/dead-letters.ts';
 import { type FirstMailboxState, type Mailbox, readFirstMailbox } from '../db/mailboxes.ts';
+import { planFullReconciliation } from '../db/reconciliation.ts';
 import { noCounts, type Trigger } from '../db/runs.ts';
-import { Deadline } from '../deadline.ts';
-import { toAppError } from '../errors.ts';
+import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../mailboxes/due-mailboxes.ts';
 import type { MailboxSettings } from '../mailboxes/mailbox-settings.ts';
@@ -14,14 +14,11 @@ import type { IngestContext, Outcome } from './ingest-context.ts';
 import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-mailbox.ts';
 import type { MailboxContexts } from './mailbox-contexts.ts';
 import { publishLeftovers } from './publish-leftovers.ts';
-import { planFullReconciliation } from './reconcile.ts';
 import { type InPlaceReport, type OpenContext, runInPlace } from './run-in-place.ts';
 import type { DueMailbox, WorkTopic } from './work-topic.ts';
 
 /** Mailboxes of the database that are prepared at the same time. */
 const MAX_PREPARED = 4;
-/** For the emails of all mailboxes without a run. */
-const MAX_LEFT_MS = 5_000;
 
 /** What was done for all mailboxes together. */
 export interface PollReport extends Omit<IngestReport, 'outcome'> {
@@ -41,34 +38,33 @@ export async function pollMailboxes(
   const first = { ...contexts.first, log };
   const isManual = request.trigger === 'manual';
   const { hasAdded, unpublishedIds } = await findPollWork(first.db, first.credentialFingerprint, isManual);
-  if (unpublishedIds.length > 0) await publishLeft(first, unpublishedIds, request.deadline);
+  if (unpublishedIds.length > 0) await publishLeftovers(first, unpublishedIds, request.deadline);
   // A scheduled run itself skips a paused mailbox.
   if (!hasAdded && !isManual) return ofOne(await ingestMailbox(first, request));
   const known = await readFirstMailbox(first.db, first.credentialFingerprint ?? '');
   // Stopped: as for one mailbox, the run of the first says so.
-  if (!isManual && !known.isRunning) return ofOne(await ingestMailbox(first, request));
-  if (!hasAdded && !known.isPaused) return ofOne(await ingestMailbox(first, request));
+  const isStopped = !isManual && !known.isRunning;
+  if (isStopped || (!hasAdded && !known.isPaused)) return ofOne(await ingestMailbox(first, request));
   // Records that the environment has no credentials.
   if (first.gmail === null) await ingestMailbox(first, request);
   const isFirstDue = isDue(first, known, isManual);
   const added = isManual ? await listActiveMailboxes(first.db) : await listDueMailboxes(first.db);
   if (isManual && !isFirstDue && added.length === 0) return skipPaused(log);
+  const dueFirst = isFirstDue ? known.mailbox : null;
   // Also of mailboxes that this request has no time for.
-  if (request.reconcile === 'all') await planAll(first, isFirstDue ? known.mailbox : null, added);
+  if (request.reconcile === 'all')
+    await forEachMailbox(dueFirst, added, async (id) => await planFullReconciliation(first.db, id));
   if (contexts.workTopic === null) {
     const runs: OpenContext[] = added.map((settings) => async () => await contexts.of(settings, log));
     if (isFirstDue) runs.unshift(async () => contexts.ofFirst(log));
     return { ...(await runInPlace(runs, request)), dispatched: null };
   }
-  const published = isFirstDue ? known.mailbox : null;
-  await dispatch(contexts.workTopic, log, request.trigger, [
-    ...(published === null ? [] : [published]),
-    ...added,
-  ]);
-  const dispatched = added.length + (published === null ? 0 : 1);
+  const published = dueFirst === null ? added : [dueFirst, ...added];
+  await dispatch(contexts.workTopic, log, request.trigger, published);
+  const dispatched = published.length;
   const outcome = dispatched === 0 ? 'not_due' : 'dispatched';
   // No message can name an account that Gmail has not named yet.
-  if (!isFirstDue || published !== null)
+  if (!isFirstDue || dueFirst !== null)
     return { outcome, counts: noCounts(), error: null, dispatched, mailboxes: null };
   const report = await ingestMailbox(contexts.ofFirst(log), request);
   const isDispatched = dispatched > 0 && report.error === null;
@@ -79,31 +75,6 @@ export async function pollMailboxes(
 function skipPaused(log: Log): PollReport {
   log.info('run_skipped', 'Skipped: paused', { outcome: 'paused', trigger: 'manual' });
   return ofOne({ outcome: 'paused', counts: noCounts(), error: null });
-}
-
-/** Publishes what earlier runs left of mailboxes on which this poll does not work. Never fails. */
-async function publishLeft(
-  first: IngestContext,
-  ids: readonly number[],
-  invocation: Deadline,
-): Promise<void> {
-  const { clock, emailsTopic, log } = first;
-  if (emailsTopic === null) return;
-  const deadline = Deadline.after(Math.min(MAX_LEFT_MS, invocation.remainingMs()), clock);
-  await atOnce(MAX_PREPARED, ids, async (mailboxId) => {
-    if (!deadline.hasTimeFor(1_000)) return;
-    const own = log.with({ mailbox_id: mailboxId });
-    try {
-      await publishLeftovers({ ...first, log: own }, mailboxId, deadline);
-    } catch (thrown) {
-      // The row of one mailbox may be locked. The others still run, and fail themselves if the database does not answer.
-      const error = toAppError(thrown);
-      own.write(error.severity, 'database_error', 'Unpublished emails wait for the next poll', {
-        error_code: error.code,
-        detail: error.message,
-      });
-    }
-  });
 }
 
 function isDue({ gmail }: IngestContext, known: FirstMailboxState, isManual: boolean): boolean {
@@ -140,32 +111,17 @@ export async function requeueDeadOfAll(contexts: MailboxContexts): Promise<numbe
   return count;
 }
 
-async function planAll({ db }: IngestContext, first: Mailbox | null, added: readonly MailboxSettings[]) {
-  await forEachMailbox(first, added, async (mailboxId) => await planFullReconciliation(db, mailboxId));
-}
-
 async function forEachMailbox(
   first: Mailbox | null,
   added: readonly MailboxSettings[],
   work: (mailboxId: number) => Promise<void>,
 ): Promise<void> {
   const ids = [first?.id ?? null, ...added.map(({ mailboxId }) => mailboxId)].filter((id) => id !== null);
-  await atOnce(MAX_PREPARED, ids, work);
+  const limit = new Semaphore(MAX_PREPARED);
+  await Promise.all(ids.map(async (id) => await limit.run(async () => await work(id))));
 }
 
 /** The report of the one mailbox that ran. */
 export function ofOne(report: IngestReport): PollReport {
   return { ...report, dispatched: null, mailboxes: null };
-}
-
-async function atOnce<T>(
-  limit: number,
-  items: readonly T[],
-  work: (item: T) => Promise<void>,
-): Promise<void> {
-  const queue = [...items];
-  const next = async (): Promise<void> => {
-    for (let item = queue.shift(); item !== undefined; item = queue.shift()) await work(item);
-  };
-  await Promise.all(Array.from({ length: limit }, next));
 }

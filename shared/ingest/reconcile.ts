@@ -22,8 +22,6 @@ import { type Listing, listPage, PAGE_MS, PAGES_PER_STEP, type SeenPages } from 
 import type { RunContext } from './run-context.ts';
 import { secondsIntoPeriod } from './spread.ts';
 
-export { planFullReconciliation } from '../db/reconciliation.ts';
-
 const RECONCILE_EVERY_SECONDS = 15 * 60;
 const WIDE_EVERY_SECONDS = 86_400;
 /** Time for one slice of an evaluation, even on a slow database. */

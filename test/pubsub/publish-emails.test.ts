@@ -277,9 +277,9 @@ describe.skipIf(program === null)(title, { timeout: 60_000 }, () => {
     const clock = () => proxy.requestCount * 3_000;
     const { context } = system.instance({ EMAILS_PUBSUB_TOPIC: topic });
     const app = { ...createIngestContext(context), clock };
-    await publishLeftovers(app, 1, Deadline.after(100_000, clock));
+    await publishLeftovers(app, [1], Deadline.after(100_000, clock));
     expect([proxy.requestCount, (await outbox(system)).length]).toEqual([2, 1]);
-    await publishLeftovers(app, 1, Deadline.after(100_000, clock));
+    await publishLeftovers(app, [1], Deadline.after(100_000, clock));
     expect(await outbox(system)).toEqual([]);
   });
 
