@@ -153,8 +153,7 @@ export class MessageFetcher {
     const claims = await this.#claims.claim(Math.floor(units / UNITS_PER_MESSAGE), limit, isIdle);
     let startedCount = 0;
     try {
-      const unused = units - claims.length * UNITS_PER_MESSAGE;
-      if (unused > 0) await budget.release(unused);
+      await budget.release(units - claims.length * UNITS_PER_MESSAGE);
       // The wait for units may have used up the time.
       if (this.#reasonToStop() !== null && claims.length > 0) {
         await budget.release(claims.length * UNITS_PER_MESSAGE);

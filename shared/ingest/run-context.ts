@@ -9,9 +9,10 @@ import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { createPublisher, type EmailPublisher } from '../handoff/email-publisher.ts';
 import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
-import { QuotaBudget } from '../limits/quota-budget.ts';
+import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
+import { createBudget } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 import { OutageDetector } from './outage-detector.ts';
@@ -76,15 +77,9 @@ export function createRun(
     readonly taken: TakenLease;
   },
 ): RunContext {
-  const { config, db, sleep } = instance;
+  const { config, db } = instance;
   const counts = noCounts();
-  const budget = new QuotaBudget({
-    db,
-    mailboxId: at.lease.mailboxId,
-    unitsPerMinute: config.quotaUnitsPerMinute,
-    deadline: at.deadline,
-    sleep,
-  });
+  const budget = createBudget(instance, at.lease.mailboxId, at.deadline);
   const log = instance.log.with({
     run_id: at.taken.runId,
     mailbox_id: at.lease.mailboxId,

@@ -12,8 +12,6 @@ import { QUOTA_COSTS } from '../gmail/quota-costs.ts';
 import type { Sleep } from '../retry.ts';
 import { Semaphore } from './semaphore.ts';
 
-/** Sixteen calls of `messages.get`, the maximum in flight. */
-export const MAX_RESERVED_UNITS = 320;
 const MESSAGE_UNITS = QUOTA_COSTS['users.messages.get'];
 /** The single call after a pause usually ends within this time, long before the next pause would. */
 const RECHECK_MS = 250;
@@ -53,7 +51,7 @@ export class QuotaBudget {
    * call at a time until one succeeds.
    *
    * @param unitsPerCall the price of one call
-   * @param maxUnits the price of the whole batch; capped at 320 units
+   * @param maxUnits the price of the whole batch
    * @returns units to spend immediately: a multiple of `unitsPerCall`, up to `maxUnits`
    * @throws {AppError} quota_used_up when the deadline comes before the units
    * @throws {AppError} database_unavailable
@@ -137,10 +135,9 @@ export class QuotaBudget {
 
   async #waitFor(unitsPerCall: number, maxUnits: number): Promise<number> {
     const { db, mailboxId, unitsPerMinute, deadline, sleep } = this.#options;
-    const most = Math.max(unitsPerCall, Math.min(maxUnits, MAX_RESERVED_UNITS));
     for (;;) {
       await this.#pauseChange;
-      const ask = { least: unitsPerCall, most, unitsPerMinute };
+      const ask = { least: unitsPerCall, most: maxUnits, unitsPerMinute };
       const { units, waitMs, pauseSeconds } = await reserveUnits(db, mailboxId, ask);
       if (units > 0) {
         this.#pauseSeconds = pauseSeconds;

@@ -69,11 +69,6 @@ describe('QuotaBudget', () => {
     expect(await availableUnits(run.mailboxId)).toBe(5_898);
   });
 
-  test('reserves at most 320 units at once', async () => {
-    const run = await startRun();
-    expect(await run.budget.reserve(20, 6_000)).toBe(320);
-  });
-
   test('releases the units that a batch did not spend and does not count them', async () => {
     const run = await startRun();
     await run.budget.reserve(20, 320);
