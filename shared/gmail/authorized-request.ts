@@ -42,8 +42,8 @@ export interface GmailCall<T> {
   readonly send: (users: gmail_v1.Resource$Users, options: SendOptions) => Promise<StreamAnswer>;
   readonly schema: z.ZodMiniType<T>;
   /**
-   * The answer is ASCII and is requested without gzip. Gzip shrinks lists well, but hardly pays for a raw message, which is
-   * base64 of base64.
+   * A raw message: the units of the first attempt are reserved with its batch. The answer is ASCII and is requested without gzip,
+   * which shrinks lists well, but hardly pays for base64 of base64.
    */
   readonly isRaw?: true;
   /** Awaited before more than 1 MiB of the body is held. */

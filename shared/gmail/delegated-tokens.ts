@@ -73,7 +73,6 @@ async function fetchGrant({ serviceAccount, subject }: Delegation, urls: TokenUr
   const answer = await requestGoogle({
     what: 'OAuth token',
     url: urls.tokenUrl ?? GOOGLE_TOKEN_URL,
-    method: 'POST',
     form: { grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion },
   });
   return readGrant(answer, toDelegationError);
@@ -83,7 +82,6 @@ async function signJwt(serviceAccount: string, rootUrl: string, claims: object):
   const answer = await requestGoogle({
     what: 'IAM signJwt',
     url: `${rootUrl}v1/projects/-/serviceAccounts/${encodeURIComponent(serviceAccount)}:signJwt`,
-    method: 'POST',
     json: { payload: JSON.stringify(claims) },
     headers: await ownAuthorization(rootUrl),
   });

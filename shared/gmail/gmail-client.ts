@@ -138,10 +138,9 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
 
   /** One attempt, with up to two immediate repeats: with a fresh token after a 401, and after a 5xx of a message. */
   const attempt = async <T>(context: CallContext, call: GmailCall<T>): Promise<T> => {
-    const isMessage = call.method === 'users.messages.get';
-    let areUnitsReserved = isMessage;
+    let areUnitsReserved = call.isRaw === true;
     let mayRefresh = true;
-    let mayRepeat = isMessage;
+    let mayRepeat = call.method === 'users.messages.get';
     for (;;) {
       if (!areUnitsReserved) await context.acquireUnits(QUOTA_COSTS[call.method]);
       areUnitsReserved = false;
@@ -255,10 +254,8 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
         raw: decodeRaw(message.raw),
       };
     },
-    getMetadata: async (context, id) => {
-      // `attempt` expects that the units of the first call for a message are reserved.
-      await context.acquireUnits(QUOTA_COSTS['users.messages.get']);
-      return await reported(context, {
+    getMetadata: async (context, id) =>
+      await reported(context, {
         method: 'users.messages.get',
         schema: metadataSchema,
         send: async (users, options) =>
@@ -272,8 +269,7 @@ export function createGmailClient(options: GmailClientOptions): GmailClient {
             },
             options,
           ),
-      });
-    },
+      }),
     watch: async (context, topicName) => {
       const { expiration } = await retried(context, {
         method: 'users.watch',

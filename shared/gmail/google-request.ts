@@ -14,8 +14,7 @@ export interface GoogleRequest {
   /** Names the call in errors. */
   readonly what: string;
   readonly url: string;
-  readonly method: 'GET' | 'POST';
-  /** Sent as JSON, or as a form. */
+  /** Posted as JSON, or as a form. Without either, the method is GET. */
   readonly json?: object;
   readonly form?: Readonly<Record<string, string>>;
   readonly headers?: Readonly<Record<string, string>>;
@@ -33,7 +32,7 @@ export async function requestGoogle(request: GoogleRequest): Promise<FailedAnswe
     const { status, headers, data } = await transporter.request<unknown>({
       ...REQUEST_OPTIONS,
       url: request.url,
-      method: request.method,
+      method: body ? 'POST' : 'GET',
       ...(body && { data: body }),
       headers: { ...request.headers },
       responseType: 'text',

@@ -54,7 +54,6 @@ async function accessSecret(path: string, rootUrl: string): Promise<string> {
   const answer = await requestGoogle({
     what: path,
     url: `${rootUrl}v1/${path}/versions/latest:access`,
-    method: 'GET',
     headers: await ownAuthorization(rootUrl),
   });
   if (answer.status !== 200) {
