@@ -6,7 +6,6 @@
 import type { Queryable } from '../db/database.ts';
 import { findMailbox } from '../db/mailboxes.ts';
 import { recordMonitorError } from '../db/monitor-status.ts';
-import type { Clock } from '../deadline.ts';
 import { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
@@ -111,8 +110,7 @@ export async function identifyAfterUnknownPush(
   emailAddress: string,
   deadline: Deadline,
 ): Promise<boolean> {
-  if (app.gmail === null || app.credentialFingerprint === null || !isCallAllowed(app.db, app.clock))
-    return false;
+  if (app.gmail === null || app.credentialFingerprint === null || !isCallAllowed(app)) return false;
   const known = await findMailbox(app.db, app.credentialFingerprint);
   if (known === null) return false;
   const brief = Deadline.after(Math.min(UNKNOWN_PUSH_CALL_MS, deadline.remainingMs()), app.clock);
@@ -130,7 +128,7 @@ export async function identifyAfterUnknownPush(
   }
 }
 
-function isCallAllowed(db: Queryable, clock: Clock): boolean {
+function isCallAllowed({ clock, db }: IngestContext): boolean {
   const now = clock();
   const last = lastUnknownPush.get(db);
   if (last !== undefined && now - last < UNKNOWN_PUSH_EVERY_MS) return false;

@@ -124,10 +124,6 @@ class RecordedLabels {
 
   readonly has = (classification: Classification): boolean => this.classifications.has(classification);
 
-  arrive(historyId: string): void {
-    this.arrivalHistoryId ??= historyId;
-  }
-
   classify(labels: ReadonlySet<string>, label: LabelState): void {
     this.latest = classify(labels, label);
     this.classifications.add(this.latest);
@@ -145,13 +141,13 @@ function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label
   for (const { message } of record.messagesAdded) {
     const recorded = recordedOf(message.id);
     recorded.isAdded = true;
-    recorded.arrive(record.id);
+    recorded.arrivalHistoryId ??= record.id;
     if (message.labelIds !== undefined) recorded.classify(new Set(message.labelIds), label);
   }
   for (const { message, labelIds } of record.labelsAdded) {
     const recorded = recordedOf(message.id);
     const now = new Set([...(message.labelIds ?? []), ...labelIds]);
-    if (isWanted(labelIds)) recorded.arrive(record.id);
+    if (isWanted(labelIds)) recorded.arrivalHistoryId ??= record.id;
     recorded.classify(labelsBefore(now, changes.get(message.id)), label);
     recorded.classify(now, label);
   }
@@ -159,7 +155,7 @@ function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label
     const recorded = recordedOf(message.id);
     const now = new Set((message.labelIds ?? []).filter((id) => !labelIds.includes(id)));
     // A message that a person takes out of spam counts as arriving now.
-    if (isWanted(labelIds) || labelIds.includes('SPAM')) recorded.arrive(record.id);
+    if (isWanted(labelIds) || labelIds.includes('SPAM')) recorded.arrivalHistoryId ??= record.id;
     recorded.classify(labelsBefore(now, changes.get(message.id)), label);
     recorded.classify(now, label);
   }

@@ -15,15 +15,10 @@ import { clearStartErrors, recordMonitorError } from '../db/monitor-status.ts';
 import type { Deadline } from '../deadline.ts';
 import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { CallContext } from '../gmail/gmail-client.ts';
+import type { Label } from '../gmail/response-schemas.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import { type IngestContext, requireGmail } from './ingest-context.ts';
 import type { RunContext, RunLabel } from './run-context.ts';
-
-/** A label as `labels.list` returns it. */
-interface GmailLabel {
-  readonly id: string;
-  readonly name: string;
-}
 
 /** Per run, of 5,000 ids each, so that live mail does not wait for a long ledger. */
 const REOPEN_BATCHES = 4;
@@ -159,7 +154,7 @@ async function reopen(
 }
 
 /** Matches by id, then by exact name, then by name ignoring case, as Gmail's search box does. */
-export function findLabel(labels: readonly GmailLabel[], setting: string): GmailLabel | null {
+export function findLabel(labels: readonly Label[], setting: string): Label | null {
   const wanted = setting.toLowerCase();
   return (
     labels.find((label) => label.id === setting) ??
@@ -170,7 +165,7 @@ export function findLabel(labels: readonly GmailLabel[], setting: string): Gmail
 }
 
 /** Label names are configuration, not mail content. System labels, whose id is their name, are left out. */
-export function missingDetail(setting: string, labels: readonly GmailLabel[]): string {
+export function missingDetail(setting: string, labels: readonly Label[]): string {
   const names = labels.filter((label) => label.id !== label.name).map((label) => `"${label.name}"`);
   const shown = names.sort().slice(0, MAX_NAMES).join(', ');
   const rest = names.length > MAX_NAMES ? ` and ${names.length - MAX_NAMES} more` : '';
