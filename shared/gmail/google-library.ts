@@ -2,13 +2,8 @@
  * Loads Google's client libraries at the first call to Gmail, and holds the settings that all their requests share.
  * The libraries are the largest part of the code, and an invocation that does not call Gmail does not need them.
  */
-type GmailApi = typeof import('../google/gmail.ts');
-
-let loading: Promise<GmailApi> | null = null;
-
-export async function loadGoogleLibrary(): Promise<GmailApi> {
-  loading ??= import('../google/gmail.ts');
-  return await loading;
+export async function loadGoogleLibrary() {
+  return await import('../google/gmail.ts');
 }
 
 // Importing node:http as an ES module would load the fetch implementation for its exports.
