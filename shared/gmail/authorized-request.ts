@@ -106,7 +106,10 @@ export async function sendRequest<T>(
   }
 }
 
-/** googleapis declares a plain object, but passes on its HTTP client's object, which has the methods of Headers. */
+/**
+ * googleapis makes a plain object of headers that are instances of the global Headers, and passes others on. Its HTTP client uses
+ * those of node-fetch, which are global only in the build (`commands/build/lighter-google-packages.ts`).
+ */
 function readHeader(headers: object, name: string): string | null {
   if ('get' in headers && typeof headers.get === 'function') return headers.get(name);
   return (headers as Readonly<Record<string, string>>)[name] ?? null;
