@@ -5,7 +5,7 @@
 import { requeueDeadLetters } from '../db/dead-letters.ts';
 import { type FirstMailboxState, type Mailbox, readFirstMailbox } from '../db/mailboxes.ts';
 import { planFullReconciliation } from '../db/reconciliation.ts';
-import { noCounts, type Trigger } from '../db/runs.ts';
+import { noCounts } from '../db/runs.ts';
 import { Semaphore } from '../limits/semaphore.ts';
 import type { Log } from '../log.ts';
 import { findPollWork, listActiveMailboxes, listDueMailboxes } from '../mailboxes/due-mailboxes.ts';
@@ -15,7 +15,6 @@ import { type IngestReport, type IngestRequest, ingestMailbox } from './ingest-m
 import type { MailboxContexts } from './mailbox-contexts.ts';
 import { publishLeftovers } from './publish-leftovers.ts';
 import { type InPlaceReport, type OpenContext, runInPlace } from './run-in-place.ts';
-import type { DueMailbox, WorkTopic } from './work-topic.ts';
 
 /** Mailboxes of the database that are prepared at the same time. */
 const MAX_PREPARED = 4;
@@ -60,8 +59,9 @@ export async function pollMailboxes(
     return { ...(await runInPlace(runs, request)), dispatched: null };
   }
   const published = dueFirst === null ? added : [dueFirst, ...added];
-  await dispatch(contexts.workTopic, log, request.trigger, published);
   const dispatched = published.length;
+  await contexts.workTopic.publish(published, isManual ? 'manual' : 'schedule');
+  log.info('mailboxes_dispatched', `Published ${dispatched} due mailboxes`, { mailbox_count: dispatched });
   const outcome = dispatched === 0 ? 'not_due' : 'dispatched';
   // No message can name an account that Gmail has not named yet.
   if (!isFirstDue || dueFirst !== null)
@@ -80,18 +80,6 @@ function skipPaused(log: Log): PollReport {
 function isDue({ gmail }: IngestContext, known: FirstMailboxState, isManual: boolean): boolean {
   if (gmail === null || known.isPaused) return false;
   return isManual || known.mailbox === null || known.mailbox.isPollDue;
-}
-
-async function dispatch(
-  topic: WorkTopic,
-  log: Log,
-  trigger: Trigger,
-  mailboxes: readonly DueMailbox[],
-): Promise<void> {
-  await topic.publish(mailboxes, trigger === 'manual' ? 'manual' : 'schedule');
-  log.info('mailboxes_dispatched', `Published ${mailboxes.length} due mailboxes`, {
-    mailbox_count: mailboxes.length,
-  });
 }
 
 /**
