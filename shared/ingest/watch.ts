@@ -11,7 +11,7 @@ import {
   saveWatch,
 } from '../db/watches.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
+import { isDatabaseError, requiresOperator, toAppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
@@ -136,24 +136,15 @@ async function attempt(
       });
       return;
     }
-    await recordFailure(app, mailboxId, error, what);
+    // The next call of the run meets the same error and ends the run with it.
+    if (requiresOperator(error.code)) return;
+    const code = error.code === 'out_of_time' ? 'gmail_unavailable' : error.code;
+    await recordWatchFailure(app.db, mailboxId, { code, detail: error.message, waitSeconds: RETRY_SECONDS });
+    app.log.write(error.severity, 'watch_failed', `${what}: ${error.title}`, {
+      mailbox_id: mailboxId,
+      error_code: code,
+      detail: error.message,
+      remediation: error.remediation,
+    });
   }
-}
-
-async function recordFailure(
-  app: IngestContext,
-  mailboxId: number,
-  error: AppError,
-  what: string,
-): Promise<void> {
-  // The next call of the run meets the same error and ends the run with it.
-  if (requiresOperator(error.code)) return;
-  const code = error.code === 'out_of_time' ? 'gmail_unavailable' : error.code;
-  await recordWatchFailure(app.db, mailboxId, { code, detail: error.message, waitSeconds: RETRY_SECONDS });
-  app.log.write(error.severity, 'watch_failed', `${what}: ${error.title}`, {
-    mailbox_id: mailboxId,
-    error_code: code,
-    detail: error.message,
-    remediation: error.remediation,
-  });
 }
