@@ -33,11 +33,9 @@ export class Semaphore {
   /** @returns null when no permit was free within `ms` milliseconds */
   async acquireWithin(ms: number): Promise<(() => void) | null> {
     const granted = this.acquire();
-    const late = new Error('No permit in time');
     try {
-      return await withTimeout(ms, granted, () => late);
-    } catch (error) {
-      if (error !== late) throw error;
+      return await withTimeout(ms, granted, () => new Error('No permit in time'));
+    } catch {
       void granted.then((release) => release());
       return null;
     }
