@@ -137,7 +137,10 @@ function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label
     return recorded;
   };
   const isWanted = (labelIds: readonly string[]) => label.kind === 'resolved' && labelIds.includes(label.id);
-  const changes = changesOf(record);
+  const added = changedLabels(record.labelsAdded);
+  const removed = changedLabels(record.labelsRemoved);
+  const before = (id: string, now: ReadonlySet<string>) =>
+    new Set([...now, ...(removed.get(id) ?? [])].filter((labelId) => !added.get(id)?.has(labelId)));
   for (const { message } of record.messagesAdded) {
     const recorded = recordedOf(message.id);
     recorded.isAdded = true;
@@ -148,7 +151,7 @@ function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label
     const recorded = recordedOf(message.id);
     const now = new Set([...(message.labelIds ?? []), ...labelIds]);
     if (isWanted(labelIds)) recorded.arrivalHistoryId ??= record.id;
-    recorded.classify(labelsBefore(now, changes.get(message.id)), label);
+    recorded.classify(before(message.id, now), label);
     recorded.classify(now, label);
   }
   for (const { message, labelIds } of record.labelsRemoved) {
@@ -156,34 +159,15 @@ function collect(byId: Map<string, RecordedLabels>, record: HistoryRecord, label
     const now = new Set((message.labelIds ?? []).filter((id) => !labelIds.includes(id)));
     // A message that a person takes out of spam counts as arriving now.
     if (isWanted(labelIds) || labelIds.includes('SPAM')) recorded.arrivalHistoryId ??= record.id;
-    recorded.classify(labelsBefore(now, changes.get(message.id)), label);
+    recorded.classify(before(message.id, now), label);
     recorded.classify(now, label);
   }
 }
 
-interface Change {
-  readonly added: Set<string>;
-  readonly removed: Set<string>;
-}
-
-/** What one record changed in the labels of each message: moving it from spam to the trash both adds and removes one. */
-function changesOf(record: HistoryRecord): Map<string, Change> {
-  const byId = new Map<string, Change>();
-  const changeOf = (id: string): Change => {
-    const change = byId.get(id) ?? { added: new Set<string>(), removed: new Set<string>() };
-    byId.set(id, change);
-    return change;
-  };
-  for (const { message, labelIds } of record.labelsAdded) {
-    for (const label of labelIds) changeOf(message.id).added.add(label);
-  }
-  for (const { message, labelIds } of record.labelsRemoved) {
-    for (const label of labelIds) changeOf(message.id).removed.add(label);
-  }
+/** The changed labels by message id. One record both adds and removes labels when it moves a message from spam to the trash. */
+function changedLabels(changes: HistoryRecord['labelsAdded']): Map<string, Set<string>> {
+  const byId = new Map<string, Set<string>>();
+  for (const { message, labelIds } of changes)
+    byId.set(message.id, new Set([...(byId.get(message.id) ?? []), ...labelIds]));
   return byId;
-}
-
-function labelsBefore(now: ReadonlySet<string>, change: Change | undefined): ReadonlySet<string> {
-  if (change === undefined) return now;
-  return new Set([...now, ...change.removed].filter((label) => !change.added.has(label)));
 }
