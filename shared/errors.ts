@@ -47,6 +47,10 @@ export class AppError extends Error {
   get remediation(): string {
     return ERRORS[this.code].remediation;
   }
+  /** For a log line that reports the error. */
+  get logFields() {
+    return { error_code: this.code, detail: this.message, remediation: this.remediation };
+  }
 }
 
 /** @returns an `AppError` as it is; anything else as `internal`, without its message, which may quote data */

@@ -81,11 +81,8 @@ export async function identifyAtStart(
     if (isDatabaseError(error.code)) throw error;
     const known = await findMailbox(app.db, fingerprintOf(app));
     if (known === null) await recordMonitorError(app.db, error, { isRun: false });
-    app.log.write(error.severity, 'mailbox_identified', `The mailbox was not identified: ${error.title}`, {
-      error_code: error.code,
-      detail: error.message,
-      remediation: error.remediation,
-    });
+    const message = `The mailbox was not identified: ${error.title}`;
+    app.log.write(error.severity, 'mailbox_identified', message, error.logFields);
     return null;
   }
 }

@@ -43,12 +43,8 @@ async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<
         erased_count: count,
       });
   } catch (thrown) {
-    const { code, message, remediation } = toAppError(thrown);
-    log.write('ERROR', 'retention_failed', 'Expired emails could not be erased', {
-      error_code: code,
-      detail: message,
-      remediation,
-    });
+    const { logFields } = toAppError(thrown);
+    log.write('ERROR', 'retention_failed', 'Expired emails could not be erased', logFields);
   }
 }
 
@@ -64,10 +60,5 @@ async function collectOldObjects({ app, db, deadline, log }: RunContext): Promis
     log.info('objects_collected', 'Deleted objects of the bucket to which no row refers', {
       deleted_count: deletedCount,
     });
-  if (error !== null)
-    log.write(error.severity, 'collection_failed', error.title, {
-      error_code: error.code,
-      detail: error.message,
-      remediation: error.remediation,
-    });
+  if (error !== null) log.write(error.severity, 'collection_failed', error.title, error.logFields);
 }

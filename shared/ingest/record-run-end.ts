@@ -112,14 +112,7 @@ function logEnd(run: RunContext, { error, outcome }: LoopEnd, durationMs: number
     queue_oldest_s: end?.queueOldestSeconds ?? null,
     queue_dead_total: end?.queueDeadTotal ?? null,
     notification_queue_usage: end?.notificationQueueUsage ?? null,
-    ...(error === null
-      ? {}
-      : {
-          error_code: error.code,
-          detail: error.message,
-          remediation: error.remediation,
-          stack: stackOf(error),
-        }),
+    ...(error === null ? {} : { ...error.logFields, stack: stackOf(error) }),
   });
 }
 
@@ -147,9 +140,7 @@ export async function recordUnidentifiedFailure(
     ...(settings !== null && { email_address: settings.emailAddress }),
     trigger,
     outcome: 'failed',
-    error_code: code,
-    detail: message,
-    remediation: error.remediation,
+    ...error.logFields,
   });
 }
 

@@ -124,9 +124,7 @@ export async function resolveLabelAtStart(
 function logMissing({ log }: IngestContext, mailboxId: number, error: AppError): void {
   log.write(error.severity, 'label_unresolved', `The label was not resolved: ${error.title}`, {
     mailbox_id: mailboxId,
-    error_code: error.code,
-    detail: error.message,
-    remediation: error.remediation,
+    ...error.logFields,
   });
 }
 

@@ -142,9 +142,8 @@ async function attempt(
     await recordWatchFailure(app.db, mailboxId, { code, detail: error.message, waitSeconds: RETRY_SECONDS });
     app.log.write(error.severity, 'watch_failed', `${what}: ${error.title}`, {
       mailbox_id: mailboxId,
+      ...error.logFields,
       error_code: code,
-      detail: error.message,
-      remediation: error.remediation,
     });
   }
 }
