@@ -147,8 +147,8 @@ async function ingestUnderLease(
   const stopHeartbeat = startLeaseHeartbeat(app.db, lease);
   const run = createRun(app, request, { ...at, beganMs, lease, taken });
   try {
-    for (let start: TakenLease['start'] | null = taken.start; ; start = null) {
-      const end = await workUnderLease(run, taken, start, at.isKnownAccess);
+    for (let isFirst = true; ; isFirst = false) {
+      const end = await workUnderLease(run, taken, isFirst, at.isKnownAccess);
       await Promise.all([run.budget.finish(), run.wakeUp.finish(), publishRest(run, end)]);
       run.counts.quotaUnits = run.budget.spentUnits;
       if ((await recordRunEnd(run, end)) === 'recorded')
@@ -170,24 +170,24 @@ async function publishRest({ publisher }: RunContext, end: LoopEnd): Promise<voi
 async function workUnderLease(
   run: RunContext,
   taken: TakenLease,
-  start: TakenLease['start'] | null,
+  isFirst: boolean,
   isKnownAccess: boolean,
 ): Promise<LoopEnd> {
   try {
-    if (start !== null && !isKnownAccess) {
+    if (isFirst && !isKnownAccess) {
       const identified = await identifyMailbox(run.app, run.call);
       // The account has another row. The next run works on that one.
       if (identified.id !== run.lease.mailboxId)
         return { outcome: 'completed', error: null, releasesAnyway: true };
     }
-    if (start !== null && taken.hasOpenClaims) {
+    if (isFirst && taken.hasOpenClaims) {
       for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);
       run.app.unreleasedLeases.clear();
       reportDead(run, await sweepOpenClaims(run.db, run.lease, waitFactor(run.app.random)));
     }
     // Resolved at most once per run.
     run.label = await labelOf(run, taken.label);
-    return await runSyncLoop(run, start);
+    return await runSyncLoop(run);
   } catch (thrown) {
     const error = withoutAnswer(toAppError(thrown));
     // Gmail was not asked for the account or the label.

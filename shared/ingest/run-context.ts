@@ -1,7 +1,7 @@
 /** The context of one run: its lease, deadline, budget, counts, and what it has learned from Gmail. */
 import type { Config } from '../config.ts';
 import type { Database } from '../db/database.ts';
-import type { Lease, TakenLease } from '../db/lease.ts';
+import type { HistoryStart, Lease, TakenLease } from '../db/lease.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import type { Deadline } from '../deadline.ts';
 import type { AppError } from '../errors.ts';
@@ -49,6 +49,8 @@ export interface RunContext {
   readonly wakeUp: WorkerWakeUp;
   /** The label that messages must carry; a reconciliation may resolve it to another one. */
   label: RunLabel;
+  /** Where the first read of the history begins; null afterwards, because the cursor has moved. */
+  historyStart: HistoryStart | null;
   /** Gmail has answered `history.list`. */
   hasHistoryAnswer: boolean;
   /** For calls that reserve their own units: all except the first attempt of `messages.get`. */
@@ -105,6 +107,7 @@ export function createRun(
     largeBodies: new Semaphore(1, app.largeBodies),
     wakeUp: new WorkerWakeUp(db, app.clock),
     label: { kind: 'none' },
+    historyStart: at.taken.start,
     hasHistoryAnswer: false,
     call: {
       deadline: at.deadline,

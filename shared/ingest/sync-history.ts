@@ -22,23 +22,22 @@ export interface HistorySync {
   readonly hasNewerHint: boolean;
 }
 
-/**
- * @param start where the first read of a run begins; null to read it from the database
- * @throws {AppError} Gmail errors, database errors, lease_lost, out_of_time, quota_used_up
- */
-export async function syncHistory(run: RunContext, start: HistoryStart | null): Promise<HistorySync> {
+/** @throws {AppError} Gmail errors, database errors, lease_lost, out_of_time, quota_used_up */
+export async function syncHistory(run: RunContext): Promise<HistorySync> {
   try {
-    return await readPages(run, start ?? (await readStart(run)));
+    return await readPages(run, await takeStart(run));
   } catch (error) {
     if (!(error instanceof AppError && error.code === 'history_expired')) throw error;
     // Recoverable: pin the cursor to the present and list the gap by date.
     await openHistoryGap(run);
-    return await readPages(run, await readStart(run));
+    return await readPages(run, await takeStart(run));
   }
 }
 
-async function readStart({ db, lease, config }: RunContext): Promise<HistoryStart> {
-  return await readHistoryStart(db, lease.mailboxId, config.settleSeconds);
+async function takeStart(run: RunContext): Promise<HistoryStart> {
+  const start = run.historyStart;
+  run.historyStart = null;
+  return start ?? (await readHistoryStart(run.db, run.lease.mailboxId, run.config.settleSeconds));
 }
 
 async function readPages(run: RunContext, start: HistoryStart): Promise<HistorySync> {

@@ -3,7 +3,6 @@
  * is a backlog or a push announces something newer.
  */
 import { type DueWork, hasMessages, readDueWork } from '../db/due-work.ts';
-import type { HistoryStart } from '../db/lease.ts';
 import { AppError, isDatabaseError, isOutOfTime, requiresOperator, toAppError } from '../errors.ts';
 import { type FetchEnd, finalizeAttempts, MessageFetcher } from './fetch-messages.ts';
 import { identifyMailbox } from './identify-mailbox.ts';
@@ -34,13 +33,12 @@ export interface LoopEnd {
   readonly releasesAnyway: boolean;
 }
 
-/** @param start where the first read of the history begins; null to read it from the database */
-export async function runSyncLoop(run: RunContext, start: HistoryStart | null): Promise<LoopEnd> {
+export async function runSyncLoop(run: RunContext): Promise<LoopEnd> {
   const fetcher = new MessageFetcher(run);
   let end: LoopEnd;
   try {
     try {
-      end = await repeatRounds(run, fetcher, start);
+      end = await repeatRounds(run, fetcher);
     } finally {
       await fetcher.finish();
     }
@@ -65,15 +63,11 @@ export function withoutAnswer(error: AppError): AppError {
   });
 }
 
-async function repeatRounds(
-  run: RunContext,
-  fetcher: MessageFetcher,
-  start: HistoryStart | null,
-): Promise<LoopEnd> {
+async function repeatRounds(run: RunContext, fetcher: MessageFetcher): Promise<LoopEnd> {
   let idleRounds = 0;
   for (let isFirst = true; ; isFirst = false) {
     const discoveredBefore = run.counts.discovered;
-    const round = await runRound(run, fetcher, isFirst ? start : null, isFirst);
+    const round = await runRound(run, fetcher, isFirst);
     if (round === 'out_of_time' || round === 'stopped')
       return { outcome: round, error: null, releasesAnyway: true };
     if (round === 'more') continue;
@@ -87,13 +81,8 @@ async function repeatRounds(
 
 type Round = 'more' | 'out_of_time' | 'stopped' | { readonly hasNewerHint: boolean };
 
-async function runRound(
-  run: RunContext,
-  fetcher: MessageFetcher,
-  start: HistoryStart | null,
-  isFirst: boolean,
-): Promise<Round> {
-  const history = await unlessFatal(async () => await syncHistory(run, start));
+async function runRound(run: RunContext, fetcher: MessageFetcher, isFirst: boolean): Promise<Round> {
+  const history = await unlessFatal(async () => await syncHistory(run));
   let due = await readDue(run);
   if (run.trigger !== 'manual' && !due.isRunning) return 'stopped';
   const mayList = history.value?.isComplete === true && run.label.kind !== 'missing';
