@@ -20,7 +20,7 @@ import {
 import type { Log } from '../log.ts';
 import { type Listing, listPage, PAGE_MS, PAGES_PER_STEP, type SeenPages } from './list-messages.ts';
 import type { RunContext } from './run-context.ts';
-import { secondsIntoPeriod } from './spread.ts';
+import { spreadSeconds } from './spread.ts';
 
 const RECONCILE_EVERY_SECONDS = 15 * 60;
 const WIDE_EVERY_SECONDS = 86_400;
@@ -29,29 +29,22 @@ const SLICE_MS = 2_000;
 /** A backlog or a large evaluation is interrupted after this time to discover live mail. */
 export const DISCOVERY_INTERVAL_MS = 10_000;
 
-/** What a run knows about its mailbox and its begin. */
-type Begun = Pick<RunContext, 'app' | 'lease' | 'mailboxCreatedAt' | 'startedAt'>;
-
 /** Parameter of the SQL function `is_reconciliation_due`: a reconciliation is due when none began within this time. */
-export function reconcileEverySeconds(run: Begun): number {
-  return spread(run, RECONCILE_EVERY_SECONDS);
+export function reconcileEverySeconds(run: RunContext): number {
+  return spreadSeconds(run, RECONCILE_EVERY_SECONDS);
 }
 
 /** The first reconciliation of an added mailbox waits for the next period, so that those of many do not fall together. */
-export function waitsForFirstPeriod(run: Begun): boolean {
+export function waitsForFirstPeriod(run: RunContext): boolean {
   if (run.app.settings === null) return false;
   const ageSeconds = (run.startedAt.getTime() - run.mailboxCreatedAt.getTime()) / 1_000;
   return ageSeconds < reconcileEverySeconds(run);
 }
 
-function spread({ app, lease, startedAt }: Begun, everySeconds: number): number {
-  return app.settings === null ? everySeconds : secondsIntoPeriod(lease.mailboxId, everySeconds, startedAt);
-}
-
 /** Plans a reconciliation when it is due. @returns true when one was planned */
-export async function planDueReconciliation(run: Begun & Pick<RunContext, 'db'>): Promise<boolean> {
+export async function planDueReconciliation(run: RunContext): Promise<boolean> {
   const everySeconds = reconcileEverySeconds(run);
-  return await planReconciliation(run.db, run.lease, everySeconds, spread(run, WIDE_EVERY_SECONDS));
+  return await planReconciliation(run.db, run.lease, everySeconds, spreadSeconds(run, WIDE_EVERY_SECONDS));
 }
 
 /**
@@ -89,9 +82,7 @@ function listingOf({ db, lease, config: { settleSeconds } }: RunContext, open: O
  * @returns `more`: interrupted to discover live mail; `out_of_time`: the next run continues
  * @throws {AppError} database errors
  */
-export async function evaluateReconciliation(
-  run: Pick<RunContext, 'db' | 'deadline' | 'lease' | 'log' | 'startedAt'>,
-): Promise<'done' | 'more' | 'out_of_time'> {
+export async function evaluateReconciliation(run: RunContext): Promise<'done' | 'more' | 'out_of_time'> {
   const { mailboxId } = run.lease;
   const startRemainingMs = run.deadline.remainingMs();
   let slices = 0;

@@ -16,7 +16,7 @@ import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { RunContext } from './run-context.ts';
-import { secondsIntoPeriod } from './spread.ts';
+import { spreadSeconds } from './spread.ts';
 
 /** How long a watch call waits for quota units. The default budget refills 100 units, the price of a watch, per second. */
 const UNITS_WAIT_MS = 10_000;
@@ -43,15 +43,9 @@ export async function renewWatch(run: RunContext): Promise<void> {
   const { app, gmail, deadline } = run;
   const target = { app, gmail, mailboxId: run.lease.mailboxId, deadline };
   const topic = run.config.pubsubTopic;
-  const watch = await readWatch(
-    run.db,
-    target.mailboxId,
-    topic,
-    app.credentialFingerprint,
-    app.settings === null
-      ? RENEW_EVERY_SECONDS
-      : secondsIntoPeriod(target.mailboxId, RENEW_EVERY_SECONDS, run.startedAt),
-  );
+  const renewAfterSeconds = spreadSeconds(run, RENEW_EVERY_SECONDS);
+  const { credentialFingerprint } = app;
+  const watch = await readWatch(run.db, target.mailboxId, topic, credentialFingerprint, renewAfterSeconds);
   if (topic !== null) {
     if (watch.isDue) await register(target, topic);
   } else if (watch.topic !== null) {
