@@ -16,7 +16,7 @@ import { recordCredentials } from '../db/monitor-status.ts';
 import { planFullReconciliation } from '../db/reconciliation.ts';
 import { noCounts, type RunCounts } from '../db/runs.ts';
 import { Deadline } from '../deadline.ts';
-import { type AppError, isDatabaseError, toAppError } from '../errors.ts';
+import { AppError, isDatabaseError, toAppError } from '../errors.ts';
 import type { GmailClient } from '../gmail/gmail-client.ts';
 import { formerAddress } from '../mailbox-confirmation.ts';
 import { waitFactor } from '../retry.ts';
@@ -28,7 +28,7 @@ import { recordRunEnd, recordUnidentifiedFailure } from './record-run-end.ts';
 import { labelOf } from './resolve-label.ts';
 import { createRun, type RunContext, type RunRequest } from './run-context.ts';
 import { openRun, startLeaseHeartbeat } from './run-lease.ts';
-import { type LoopEnd, runSyncLoop, withoutAnswer } from './sync-loop.ts';
+import { type LoopEnd, runSyncLoop } from './sync-loop.ts';
 
 /** Time reserved for the end of the run: recording it and releasing the lease. */
 const RESERVE_MS = 3_000;
@@ -189,11 +189,20 @@ async function workUnderLease(
     run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run);
   } catch (thrown) {
-    const error = withoutAnswer(toAppError(thrown));
-    // Gmail was not asked for the account or the label.
-    if (error.code === 'quota_used_up') return { outcome: 'out_of_time', error: null, releasesAnyway: true };
-    return { outcome: 'failed', error, releasesAnyway: true };
+    const error = toAppError(thrown);
+    // Without any answer from Gmail the run has failed, unless it waited for quota units.
+    if (error.code === 'quota_used_up' || (error.code === 'out_of_time' && run.hasHistoryAnswer))
+      return { outcome: 'out_of_time', error: null, releasesAnyway: true };
+    return { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
   }
+}
+
+/** The error of a run that Gmail has not answered: its time being used up is then a failure of Gmail. */
+function withoutAnswer(error: AppError): AppError {
+  if (error.code !== 'out_of_time') return error;
+  return new AppError('gmail_unavailable', 'Gmail did not answer within the time of the run.', {
+    cause: error,
+  });
 }
 
 function skipped(app: IngestContext, request: IngestRequest, outcome: Outcome): IngestReport {

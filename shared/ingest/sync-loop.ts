@@ -33,34 +33,19 @@ export interface LoopEnd {
   readonly releasesAnyway: boolean;
 }
 
+/** @throws {AppError} an error of Gmail or the database, lease_lost, out_of_time, quota_used_up */
 export async function runSyncLoop(run: RunContext): Promise<LoopEnd> {
   const fetcher = new MessageFetcher(run);
-  let end: LoopEnd;
   try {
     try {
-      end = await repeatRounds(run, fetcher);
+      return await repeatRounds(run, fetcher);
     } finally {
       await fetcher.finish();
     }
-  } catch (thrown) {
-    const error = toAppError(thrown);
-    // Without any answer from Gmail the run has failed, unless it waited for quota units.
-    end =
-      error.code === 'quota_used_up' || (error.code === 'out_of_time' && run.hasHistoryAnswer)
-        ? { outcome: 'out_of_time', error: null, releasesAnyway: true }
-        : { outcome: 'failed', error: withoutAnswer(error), releasesAnyway: true };
+  } finally {
+    // Without the lease or the database nothing is charged, which is harmless.
+    await finalizeAttempts(run).catch(() => undefined);
   }
-  // Without the lease or the database nothing is charged, which is harmless.
-  await finalizeAttempts(run).catch(() => undefined);
-  return end;
-}
-
-/** The error of a run that Gmail has not answered: its time being used up is then a failure of Gmail. */
-export function withoutAnswer(error: AppError): AppError {
-  if (error.code !== 'out_of_time') return error;
-  return new AppError('gmail_unavailable', 'Gmail did not answer within the time of the run.', {
-    cause: error,
-  });
 }
 
 async function repeatRounds(run: RunContext, fetcher: MessageFetcher): Promise<LoopEnd> {
