@@ -185,10 +185,8 @@ export class MessageFetcher {
     const { outage } = this.#run;
     const result = await processMessage(this.#run, claim);
     if (result.end === 'resolved') outage.succeeded(claim.gmailMessageId, result.isFetched);
-    if (result.end === 'failed') {
-      const isChargeable = !claim.isEarly;
-      outage.failed(claim.gmailMessageId, isChargeable ? claim.attemptCount : null);
-    }
+    if (result.end === 'failed')
+      outage.failed(claim.gmailMessageId, claim.isEarly ? null : claim.attemptCount);
     if (result.end === 'out_of_time') this.#end ??= 'out_of_time';
     if (result.end === 'fatal') this.#error ??= result.error;
     this.#claims.noteEnded(claim, result.end);

@@ -15,6 +15,12 @@ import { bindAccount, type IdentifiedMailbox } from '../mailboxes/mailbox-identi
 import { callOutsideRun } from './call-outside-run.ts';
 import { type IngestContext, requireGmail } from './ingest-context.ts';
 
+const CHANGE_MESSAGES = {
+  renamed: 'The account has a new address: the mailbox is renamed',
+  taken_over: 'The mailbox has new credentials',
+  created: 'A new mailbox is monitored',
+} as const;
+
 /**
  * Asks Gmail for the account and binds it to its row. May run twice.
  *
@@ -42,7 +48,12 @@ export async function identifyMailbox(
     if (error instanceof AppError && error.code === 'wrong_account') app.rereadCredentials();
     throw error;
   });
-  logChange(app, mailbox);
+  if (mailbox.change !== 'unchanged')
+    app.log.info('mailbox_identified', CHANGE_MESSAGES[mailbox.change], {
+      mailbox_id: mailbox.id,
+      email_address: mailbox.emailAddress,
+      previous_address: mailbox.previousAddress,
+    });
   return mailbox;
 }
 
@@ -142,19 +153,4 @@ async function callFor(app: IngestContext, deadline: Deadline): Promise<CallCont
 function fingerprintOf({ credentialFingerprint }: IngestContext): string {
   if (credentialFingerprint !== null) return credentialFingerprint;
   throw new AppError('not_configured', 'There are no Gmail credentials.');
-}
-
-const CHANGE_MESSAGES = {
-  renamed: 'The account has a new address: the mailbox is renamed',
-  taken_over: 'The mailbox has new credentials',
-  created: 'A new mailbox is monitored',
-} as const;
-
-function logChange({ log }: IngestContext, mailbox: IdentifiedMailbox): void {
-  if (mailbox.change === 'unchanged') return;
-  log.info('mailbox_identified', CHANGE_MESSAGES[mailbox.change], {
-    mailbox_id: mailbox.id,
-    email_address: mailbox.emailAddress,
-    previous_address: mailbox.previousAddress,
-  });
 }

@@ -33,20 +33,13 @@ export class WorkTopic {
   /** @throws {AppError} work_topic_denied, work_topic_unavailable, google_credentials_missing; some messages may have been published */
   async publish(mailboxes: readonly DueMailbox[], trigger: Work['trigger']): Promise<void> {
     if (mailboxes.length === 0) return;
-    const { error } = await this.#topic.publish(
-      mailboxes.map((mailbox) => messageOf({ ...mailbox, trigger })),
-      null,
-      TIMEOUT_MS,
-    );
+    const messages = mailboxes.map(({ emailAddress, lastRunAt }) => ({
+      data: Buffer.from(JSON.stringify({ mailbox: emailAddress, last_run_at: lastRunAt })),
+      attributes: { mailbox: emailAddress, ...(trigger === 'manual' && { trigger }) },
+    }));
+    const { error } = await this.#topic.publish(messages, null, TIMEOUT_MS);
     if (error !== null) throw error;
   }
-}
-
-function messageOf({ emailAddress, lastRunAt, trigger }: Work) {
-  return {
-    data: Buffer.from(JSON.stringify({ mailbox: emailAddress, last_run_at: lastRunAt })),
-    attributes: { mailbox: emailAddress, ...(trigger === 'manual' && { trigger }) },
-  };
 }
 
 // No control characters: PostgreSQL rejects NUL.
