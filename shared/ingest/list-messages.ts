@@ -1,6 +1,6 @@
 /**
  * Resumable listings with messages.list, a few pages at a time. The sync loop continues the list jobs of the mailbox (first
- * start, backfill, gap) after the history. Reconciliations share `listPage`.
+ * start, backfill, gap) after the history. Reconciliations share `listPages`.
  * Invariant: a listing ends only with its last page, its restarts are bounded, and every listed id is entered.
  */
 import {
@@ -44,16 +44,32 @@ export interface Listing {
   reject(rejection: Rejection): Promise<void>;
 }
 
-/** The pages that a step has requested, to detect page tokens that repeat. */
-export type SeenPages = Set<string>;
+/** Pages between two reads of the history (2,000 ids), so that live mail never waits for a long listing. */
+const PAGES_PER_STEP = 4;
 
 /**
- * Requests and enters one page. Must not be called while a configured label is missing.
+ * Requests and enters the next pages. Must not be called while a configured label is missing.
  *
- * @throws {AppError} gmail_refused when Gmail rejects the listing, which then waits or has ended; other Gmail errors;
- *   database errors
+ * @param findListing null when nothing can be listed now
+ * @returns true when more can be listed now
+ * @throws {AppError} gmail_refused when Gmail rejects a listing, which then waits or has ended; database errors, lease_lost,
+ *   out_of_time, quota_used_up; other Gmail errors, which say nothing about the history or another listing
  */
-export async function listPage(run: RunContext, listing: Listing, seen: SeenPages): Promise<void> {
+export async function listPages(
+  run: RunContext,
+  findListing: () => Promise<Listing | null>,
+): Promise<boolean> {
+  const seen = new Set<string>();
+  for (let pages = 0; ; pages += 1) {
+    const listing = await findListing();
+    if (listing === null) return false;
+    if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return true;
+    await listPage(run, listing, seen);
+  }
+}
+
+/** @param seen the pages that the step has requested, to detect page tokens that repeat */
+async function listPage(run: RunContext, listing: Listing, seen: Set<string>): Promise<void> {
   const labelId = run.label.kind === 'resolved' ? run.label.id : null;
   try {
     const { query, includeSpamTrash } = listing;
@@ -86,27 +102,15 @@ async function handleRejection(listing: Listing, error: unknown): Promise<void> 
   throw new AppError(error.code, detail, { cause: error });
 }
 
-/** Pages between two reads of the history (2,000 ids), so that live mail never waits for a long listing. */
-export const PAGES_PER_STEP = 4;
-
-/**
- * Lists the next pages of the planned list jobs. Must not be called while a configured label is missing.
- *
- * @returns true when more can be listed now
- * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about other jobs
- */
+/** Lists the next pages of the planned list jobs, as `listPages` does. */
 export async function continueListJobs(run: RunContext): Promise<boolean> {
-  const { mailboxId } = run.lease;
-  const seen: SeenPages = new Set();
-  for (let pages = 0; pages < PAGES_PER_STEP; pages += 1) {
-    const job = await findNextListJob(run.db, mailboxId);
-    if (job === null) return false;
-    if (!run.deadline.hasTimeFor(PAGE_MS)) return true;
+  return await listPages(run, async () => {
+    const job = await findNextListJob(run.db, run.lease.mailboxId);
+    if (job === null) return null;
     const query = job.purpose === 'initial' && job.isRejected ? run.config.initialQuery : job.query;
     if (query !== job.query) await replaceListQuery(run.db, run.lease, job.id, query);
-    await listPage(run, listingOf(run, { ...job, query }), seen);
-  }
-  return (await findNextListJob(run.db, mailboxId)) !== null;
+    return listingOf(run, { ...job, query });
+  });
 }
 
 function listingOf({ db, lease, config: { settleSeconds } }: RunContext, job: ListJob): Listing {

@@ -18,7 +18,7 @@ import {
   restartReconciliation,
 } from '../db/reconciliation-pages.ts';
 import type { Log } from '../log.ts';
-import { type Listing, listPage, PAGE_MS, PAGES_PER_STEP, type SeenPages } from './list-messages.ts';
+import { type Listing, listPages } from './list-messages.ts';
 import type { RunContext } from './run-context.ts';
 import { spreadSeconds } from './spread.ts';
 
@@ -47,21 +47,12 @@ export async function planDueReconciliation(run: RunContext): Promise<boolean> {
   return await planReconciliation(run.db, run.lease, everySeconds, spreadSeconds(run, WIDE_EVERY_SECONDS));
 }
 
-/**
- * Lists the next pages of the open reconciliation, if there is one and no gap has to be listed first. Must not be called while a
- * configured label is missing.
- *
- * @returns true when more can be listed now
- * @throws {AppError} database errors, lease_lost, out_of_time, quota_used_up; Gmail errors, which say nothing about the history
- */
+/** Lists the next pages of the open reconciliation, as `listPages` does, if there is one and no gap has to be listed first. */
 export async function continueReconciliation(run: RunContext): Promise<boolean> {
-  const seen: SeenPages = new Set();
-  for (let pages = 0; ; pages += 1) {
+  return await listPages(run, async () => {
     const open = await findOpenReconciliation(run.db, run.lease.mailboxId);
-    if (open === null) return false;
-    if (pages === PAGES_PER_STEP || !run.deadline.hasTimeFor(PAGE_MS)) return true;
-    await listPage(run, listingOf(run, open), seen);
-  }
+    return open === null ? null : listingOf(run, open);
+  });
 }
 
 function listingOf({ db, lease, config: { settleSeconds } }: RunContext, open: OpenReconciliation): Listing {
