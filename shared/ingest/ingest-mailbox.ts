@@ -185,8 +185,7 @@ async function workUnderLease(
       run.app.unreleasedLeases.clear();
       reportDead(run, await sweepOpenClaims(run.db, run.lease, waitFactor(run.app.random)));
     }
-    // Resolved at most once per run.
-    run.label = await labelOf(run, taken.label);
+    if (isFirst) run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run);
   } catch (thrown) {
     const error = toAppError(thrown);

@@ -4,6 +4,7 @@
  * Invariant: a message is ignored only if its labels prove that it must be. Otherwise it is fetched and classified then.
  */
 import type { DiscoveredMessage } from '../db/ledger.ts';
+import type { AppError } from '../errors.ts';
 import type { HistoryRecord } from '../gmail/response-schemas.ts';
 
 /** `before_start`: the message was in the mailbox before the first start, and the initial query did not match it. */
@@ -14,8 +15,11 @@ export type LabelState =
   /** Every received message counts. */
   | { readonly kind: 'none' }
   | { readonly kind: 'resolved'; readonly id: string }
-  /** Gmail has no such label. Messages that cannot be classified without it wait in the ledger. */
-  | { readonly kind: 'missing' };
+  /**
+   * Gmail has no such label. Messages that cannot be classified without it wait in the ledger, and a run ends with the error after
+   * it has listed.
+   */
+  | { readonly kind: 'missing'; readonly error: AppError };
 
 /** Labels that exclude a message, unless GMAIL_LABEL_ID names the label itself. */
 const EXCLUDED: readonly (readonly [string, Rule])[] = [

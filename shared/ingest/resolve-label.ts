@@ -18,7 +18,8 @@ import type { CallContext } from '../gmail/gmail-client.ts';
 import type { Label } from '../gmail/response-schemas.ts';
 import { callOutsideRun } from './call-outside-run.ts';
 import { type IngestContext, requireGmail } from './ingest-context.ts';
-import type { RunContext, RunLabel } from './run-context.ts';
+import type { LabelState } from './label-rules.ts';
+import type { RunContext } from './run-context.ts';
 
 /** Per run, of 5,000 ids each, so that live mail does not wait for a long ledger. */
 const REOPEN_BATCHES = 4;
@@ -34,25 +35,21 @@ const MAX_NAMES = 50;
  * While the label is `missing`, the run reads the history, enters the messages as pending with unknown labels, fetches
  * nothing and ends with the error.
  *
- * @param columns of the mailbox row, if the caller has read them
+ * @param columns of the mailbox row
  * @throws {AppError} Gmail errors, database errors
  */
-export async function labelOf(run: RunContext, columns?: LabelColumns): Promise<RunLabel> {
+export async function labelOf(run: RunContext, columns: LabelColumns): Promise<LabelState> {
   const { app } = run;
   const setting = run.config.labelId;
   const { mailboxId } = run.lease;
-  const { reopenedToId, ...stored } = columns ?? (await readLabel(run.db, mailboxId));
-  const known = knownLabel(setting, stored);
+  const known = knownLabel(setting, columns);
   if (known === null) return await resolveLabel(app, mailboxId, run.call);
-  if (reopenedToId !== null) await reopen(app, mailboxId, reopenedToId, run.deadline);
+  if (columns.reopenedToId !== null) await reopen(app, mailboxId, columns.reopenedToId, run.deadline);
   return known;
 }
 
 /** @returns null when Gmail must be asked */
-function knownLabel(
-  setting: string | null,
-  stored: { readonly setting: string | null; readonly labelId: string | null },
-): RunLabel | null {
+function knownLabel(setting: string | null, stored: LabelColumns): LabelState | null {
   if (setting !== stored.setting) return null;
   if (setting === null) return { kind: 'none' };
   return stored.labelId === null ? null : { kind: 'resolved', id: stored.labelId };
@@ -69,7 +66,7 @@ export async function resolveLabel(
   app: IngestContext,
   mailboxId: number,
   call: CallContext,
-): Promise<RunLabel> {
+): Promise<LabelState> {
   const { db, log } = app;
   const setting = app.config.labelId;
   const stored = await readLabel(db, mailboxId);

@@ -4,7 +4,6 @@ import type { Database } from '../db/database.ts';
 import type { HistoryStart, Lease, TakenLease } from '../db/lease.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import type { Deadline } from '../deadline.ts';
-import type { AppError } from '../errors.ts';
 import type { CallContext, GmailClient } from '../gmail/gmail-client.ts';
 import { isConcurrencyLimit } from '../gmail/gmail-error.ts';
 import { createPublisher, type EmailPublisher } from '../handoff/email-publisher.ts';
@@ -16,11 +15,6 @@ import { createBudget } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 import { OutageDetector } from './outage-detector.ts';
-
-/** The label of a run. When it is missing, the run ends with `error` after it has listed. */
-export type RunLabel =
-  | Exclude<LabelState, { readonly kind: 'missing' }>
-  | { readonly kind: 'missing'; readonly error: AppError };
 
 export interface RunContext {
   /** With the log of the run. */
@@ -48,7 +42,7 @@ export interface RunContext {
   readonly largeBodies: Semaphore;
   readonly wakeUp: WorkerWakeUp;
   /** The label that messages must carry; a reconciliation may resolve it to another one. */
-  label: RunLabel;
+  label: LabelState;
   /** Where the first read of the history begins; null afterwards, because the cursor has moved. */
   historyStart: HistoryStart | null;
   /** Gmail has answered `history.list`. */

@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest';
+import { AppError } from '../../shared/errors.ts';
 import type { HistoryRecord } from '../../shared/gmail/response-schemas.ts';
 import { discoveredMessages, type LabelState, ruleForFetched } from '../../shared/ingest/label-rules.ts';
 
 const NONE: LabelState = { kind: 'none' };
 const WANTED: LabelState = { kind: 'resolved', id: 'Label_1' };
-const MISSING: LabelState = { kind: 'missing' };
+const MISSING: LabelState = { kind: 'missing', error: new AppError('label_missing', 'No such label.') };
 
 function record(id: string, changes: Partial<HistoryRecord>): HistoryRecord {
   return { id, messagesAdded: [], labelsAdded: [], labelsRemoved: [], ...changes };

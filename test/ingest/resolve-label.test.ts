@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { readLabel } from '../../shared/db/label-setting.ts';
 import { callOutsideRun } from '../../shared/ingest/call-outside-run.ts';
 import { identifyMailbox } from '../../shared/ingest/identify-mailbox.ts';
 import { findLabel, labelOf, resolveLabel, resolveLabelAtStart } from '../../shared/ingest/resolve-label.ts';
@@ -21,7 +22,8 @@ async function createLabelFixture(): Promise<LabelFixture> {
   return {
     ...fixture,
     mailboxId: id,
-    label: async (setting) => await labelOf(fixture.run(id, { GMAIL_LABEL_ID: setting })),
+    label: async (setting) =>
+      await labelOf(fixture.run(id, { GMAIL_LABEL_ID: setting }), await readLabel(fixture.db, id)),
     columns: async () =>
       (await fixture.rows('select label_setting, label_id, last_error_code from mailboxes'))[0],
     listCount: () => fixture.gmail.callLog.countByMethod['labels.list'] ?? 0,
@@ -168,7 +170,10 @@ describe('messages ignored for their label', () => {
         'n'
       ];
     const run = async (budgetMs?: number) =>
-      await labelOf(fixture.run(fixture.mailboxId, { GMAIL_LABEL_ID: 'Invoices' }, budgetMs));
+      await labelOf(
+        fixture.run(fixture.mailboxId, { GMAIL_LABEL_ID: 'Invoices' }, budgetMs),
+        await readLabel(fixture.db, fixture.mailboxId),
+      );
     expect(await run()).toEqual({ kind: 'resolved', id: 'Label_2' });
     expect(await pending()).toBe(20_000);
     // A short run still processes one batch.
