@@ -27,6 +27,30 @@ describe('hint', () => {
     expect(await storedIds(system)).toEqual([...first, id].sort());
   });
 
+  test('a run that works again for a push keeps the label that its reconciliation has found', async () => {
+    const gate = new CallGate();
+    const system = await createTestSystem({
+      env: { GMAIL_LABEL_ID: 'Orders' },
+      gmail: { timers: gate.timers },
+    });
+    const former = system.gmail.createLabel('Orders');
+    await system.turnOn();
+    await system.ingest();
+    system.gmail.deleteLabel(former);
+    system.gmail.createLabel('Other');
+    const present = system.gmail.createLabel('Orders');
+    expect(present).not.toBe(former);
+    await system.pass(3_600);
+    const first = system.gmail.deliver(mail('First'), { filterLabelIds: [present] });
+    const { running } = await startHeldRun(system, gate, 'messages.get');
+    const second = system.gmail.deliver(mail('Second'), { filterLabelIds: [present] });
+    await system.instance().call('gmailPush', { body: notificationOf(system) });
+    gate.release();
+    await running;
+    expect(await ledger(system)).toEqual({ [first.id]: 'stored', [second.id]: 'stored' });
+    expect(await system.rows("select 1 from ingest_runs where outcome = 'completed'")).toHaveLength(2);
+  });
+
   test('a hint beyond everything that Gmail lists ends after four waits and releases the lease', async () => {
     const system = await startedSystem();
     await system.db.query('update mailboxes set hint_history_id = 18446744073709551615, hint_at = now()');
