@@ -6,41 +6,33 @@
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import type { LedgerSource, Priority } from './ledger.ts';
-import { camelCase } from './rows.ts';
+import { type CamelCase, camelCase } from './rows.ts';
 import { type RowOf, statement } from './statement.ts';
-
-export interface Claim {
-  readonly gmailMessageId: string;
-  readonly priority: Priority;
-  readonly source: LedgerSource;
-  readonly labelsUnknown: boolean;
-  /** The label of the listing that found it; null when no listing by label did. */
-  readonly listedLabelId: string | null;
-  /** Failures charged so far. */
-  readonly attemptCount: number;
-  /** Claimed before its next attempt was due, or by `poll-now`: a failure then charges nothing and keeps the next attempt. */
-  readonly isEarly: boolean;
-  /** An earlier attempt did not succeed. */
-  readonly isRetry: boolean;
-  readonly discoveredAt: Date;
-  /** A history record announced its arrival. */
-  readonly hasHistoryRecord: boolean;
-  /** The failed message that the run retries first, due or not. */
-  readonly isProbe: boolean;
-}
 
 const CLAIM_COLUMNS = {
   gmail_message_id: 'text',
   priority: 'smallint',
   source: 'text',
   labels_unknown: 'boolean',
+  /** The label of the listing that found it; null when no listing by label did. */
   listed_label_id: 'text?',
+  /** Failures charged so far. */
   attempt_count: 'integer',
   discovered_at: 'timestamp with time zone',
+  /** A history record announced its arrival. */
   has_history_record: 'boolean',
+  /** Claimed before its next attempt was due, or by `poll-now`: a failure then charges nothing and keeps the next attempt. */
   is_early: 'boolean',
+  /** An earlier attempt did not succeed. */
   is_retry: 'boolean',
 } as const;
+
+export interface Claim extends CamelCase<RowOf<typeof CLAIM_COLUMNS>> {
+  readonly priority: Priority;
+  readonly source: LedgerSource;
+  /** The failed message that the run retries first, due or not. */
+  readonly isProbe: boolean;
+}
 
 // Half newest first, half in random order. Neither an import of old mail, which arrives as live history, nor a series of
 // failing messages may delay a new order. Each random id below the newest half selects the next older message, so an old

@@ -1,24 +1,12 @@
 /** Dead letters: messages that reached the limit of attempts. An operator lists them, requeues them or gives them up. */
 import type { Queryable } from './database.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Selects dead letters; without any field, all of them. */
 export interface DeadLetterSelection {
   readonly gmailMessageIds?: readonly string[];
   readonly errorCodes?: readonly string[];
-}
-
-export interface ListedDeadLetter {
-  readonly gmailMessageId: string;
-  readonly attemptCount: number;
-  /** Null in a row that was set by hand. */
-  readonly errorCode: string | null;
-  readonly errorDetail: string | null;
-  readonly diedAt: Date | null;
-  /** The next daily retry; null when no retry is planned. */
-  readonly nextAttemptAt: Date | null;
-  readonly givenUpAt: Date | null;
 }
 
 // $1 mailbox id, $2 ids or null, $3 error codes or null
@@ -34,13 +22,17 @@ order by error_code, resolved_at, id`,
   {
     gmail_message_id: 'text',
     attempt_count: 'integer',
+    /** Null in a row that was set by hand. */
     error_code: 'text?',
     error_detail: 'text?',
     died_at: 'timestamp with time zone?',
+    /** The next daily retry; null when no retry is planned. */
     next_attempt_at: 'timestamp with time zone?',
     given_up_at: 'timestamp with time zone?',
   },
 );
+
+export type ListedDeadLetter = RowOfStatement<typeof LIST>;
 
 /** Returns dead letters by error code, then oldest first. */
 export async function listDeadLetters(

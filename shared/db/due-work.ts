@@ -3,34 +3,8 @@
  * Invariant: a flag is false only when its step would find nothing to do.
  */
 import type { Queryable } from './database.ts';
-import { camelCase, onlyRow } from './rows.ts';
+import { camelCase, onlyRow, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
-
-export interface DueWork {
-  /** False when an operator stopped the monitor, or paused the mailbox, during the run. */
-  readonly isRunning: boolean;
-  /** Messages that were never tried. */
-  readonly hasUntriedLive: boolean;
-  readonly hasUntriedBacklog: boolean;
-  /** Failed messages whose next attempt is due, including dead ones. */
-  readonly hasDueRetry: boolean;
-  /** Failed messages whose next attempt is not due yet. */
-  readonly hasWaiting: boolean;
-  /** Messages that may have crashed a process: fetched alone. */
-  readonly hasSuspect: boolean;
-  readonly hasListJob: boolean;
-  readonly isReconciliationDue: boolean;
-  readonly hasOpenReconciliation: boolean;
-  readonly hasOpenIncident: boolean;
-  /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns`, `compactLedgerChanges` and `collectObjects`. */
-  readonly hasOldRecords: boolean;
-  readonly hasOldEmailAccesses: boolean;
-  readonly hasOldRuns: boolean;
-  readonly hasLedgerChanges: boolean;
-  /** For `eraseExpiredEmails`. False without retention. */
-  readonly hasExpiredEmails: boolean;
-  readonly hasOldBucketObjects: boolean;
-}
 
 // Each condition reads one row, or a partial index that is normally empty. `order by ... limit 1` makes the planner use the
 // index; for `exists` it may scan the whole ledger when there is a backlog.
@@ -118,24 +92,33 @@ select exists (
        $3::integer is not null and has_expired_emails($3::integer) as has_expired_emails,
        has_old_bucket_objects() as has_old_bucket_objects`,
   {
+    /** False when an operator stopped the monitor, or paused the mailbox, during the run. */
     is_running: 'boolean',
+    /** Messages that were never tried. */
     has_untried_live: 'boolean',
     has_untried_backlog: 'boolean',
+    /** Failed messages whose next attempt is due, including dead ones. */
     has_due_retry: 'boolean',
+    /** Failed messages whose next attempt is not due yet. */
     has_waiting: 'boolean',
+    /** Messages that may have crashed a process: fetched alone. */
     has_suspect: 'boolean',
     has_list_job: 'boolean',
     is_reconciliation_due: 'boolean',
     has_open_reconciliation: 'boolean',
     has_open_incident: 'boolean',
+    /** For `pruneOldRecords`, `pruneEmailAccesses`, `pruneRuns`, `compactLedgerChanges` and `collectObjects`. */
     has_old_records: 'boolean',
     has_old_email_accesses: 'boolean',
     has_old_runs: 'boolean',
     has_ledger_changes: 'boolean',
+    /** For `eraseExpiredEmails`. False without retention. */
     has_expired_emails: 'boolean',
     has_old_bucket_objects: 'boolean',
   },
 );
+
+export type DueWork = RowOfStatement<typeof READ>;
 
 /** @param retentionDays null: without retention */
 export async function readDueWork(

@@ -4,7 +4,7 @@
  */
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
-import { type CamelCase, camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** With the waits below, the eighth failure comes five to six hours after the first. */
@@ -99,7 +99,7 @@ where state = 'dead'`,
   { gmail_message_id: 'text', attempt_count: 'integer', error_code: 'text' },
 );
 
-export type DeadLetter = CamelCase<NonNullable<(typeof CHARGE)['row']>>;
+export type DeadLetter = RowOfStatement<typeof CHARGE>;
 
 /**
  * Charges failures of this run to their messages. May run twice.

@@ -5,7 +5,7 @@
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import type { RunCounts } from './runs.ts';
 import { statement } from './statement.ts';
 
@@ -34,32 +34,6 @@ export interface FinishedRun {
   readonly watchTopic: string | null;
   /** The mailbox was added. Its errors do not reach the status row, whose error is that of the first mailbox. */
   readonly isAdded: boolean;
-}
-
-/** The totals after a run, for its log line. */
-export interface RunEnd {
-  /** Failed runs of the mailbox in a row, this one included; 0 when the lease was lost. */
-  readonly failureCount: number;
-  readonly cursorBefore: string | null;
-  readonly cursorAfter: string | null;
-  /** Dead letters that are not given up; counted up to 1,000. */
-  readonly deadTotal: number;
-  /** Counted up to 1,000. */
-  readonly pendingTotal: number;
-  /** Pending messages with an error; counted up to 1,000. */
-  readonly failingTotal: number;
-  /** Age of the oldest pending live message since its discovery; null when none is pending. */
-  readonly liveWaitingSeconds: number | null;
-  /** Missing messages of the last reconciliation; null before the first. */
-  readonly missingTotal: number | null;
-  /** Time until the watch on the topic expires, 0 when there is none; null without a topic. */
-  readonly watchRemainingSeconds: number | null;
-  /** Age of the oldest email that a consumer has not completed, dead ones excluded; 0 when none waits, null without a consumer. */
-  readonly queueOldestSeconds: number | null;
-  /** Dead emails of all consumers; counted up to 1,000 per consumer. */
-  readonly queueDeadTotal: number;
-  /** The used share of PostgreSQL's queue of notifications, 0 to 1. When it is full, workers are not woken. */
-  readonly notificationQueueUsage: number;
 }
 
 // Invariant: a holder that has lost the lease changes only its own run row, and while a newer hint is stored, nothing changes.
@@ -236,20 +210,33 @@ left join lateral (
 where m.id = $1::integer`,
   {
     has_newer_hint: 'boolean',
+    /** Failed runs of the mailbox in a row, this one included; 0 when the lease was lost. */
     failure_count: 'integer',
     cursor_before: 'numeric?',
     cursor_after: 'numeric?',
+    /** Dead letters that are not given up; counted up to 1,000. */
     dead_total: 'integer',
+    /** Counted up to 1,000. */
     pending_total: 'integer',
+    /** Pending messages with an error; counted up to 1,000. */
     failing_total: 'integer',
+    /** Age of the oldest pending live message since its discovery; null when none is pending. */
     live_waiting_seconds: 'integer?',
+    /** Missing messages of the last reconciliation; null before the first. */
     missing_total: 'integer?',
+    /** Time until the watch on the topic expires, 0 when there is none; null without a topic. */
     watch_remaining_seconds: 'bigint?',
+    /** Age of the oldest email that a consumer has not completed, dead ones excluded; 0 when none waits, null without a consumer. */
     queue_oldest_seconds: 'integer?',
+    /** Dead emails of all consumers; counted up to 1,000 per consumer. */
     queue_dead_total: 'integer',
+    /** The used share of PostgreSQL's queue of notifications, 0 to 1. When it is full, workers are not woken. */
     notification_queue_usage: 'double precision',
   },
 );
+
+/** The totals after a run, for its log line. */
+export type RunEnd = Omit<RowOfStatement<typeof FINISH>, 'hasNewerHint'>;
 
 /**
  * Ends the run and releases the lease, unless a push announced history that the run has not listed. May run twice: the second

@@ -1,6 +1,6 @@
 /** Incidents: problems that an operator may look up later, and how each one ended. */
 import type { Queryable } from './database.ts';
-import { camelCase, onlyRow } from './rows.ts';
+import { type CamelCase, camelCase, onlyRow } from './rows.ts';
 import { type RowOf, statement } from './statement.ts';
 
 export type IncidentKind =
@@ -9,23 +9,20 @@ export type IncidentKind =
   /** A reconciliation found messages that the history never showed; the ledger has them now. */
   | 'missing_found';
 
-export interface Incident {
-  readonly id: number;
-  readonly kind: IncidentKind;
-  readonly openedAt: Date;
-  /** Null while the incident is open. */
-  readonly closedAt: Date | null;
-  /** Counts and ids, no mail content. */
-  readonly detail: Readonly<Record<string, unknown>>;
-}
-
 const COLUMNS = {
   id: 'bigint',
   kind: 'text',
   opened_at: 'timestamp with time zone',
+  /** Null while the incident is open. */
   closed_at: 'timestamp with time zone?',
   detail: 'jsonb',
 } as const;
+
+export interface Incident extends CamelCase<RowOf<typeof COLUMNS>> {
+  readonly kind: IncidentKind;
+  /** Counts and ids, no mail content. */
+  readonly detail: Readonly<Record<string, unknown>>;
+}
 
 // $1 mailbox id, $2 kind, $3 detail
 const OPEN = statement(

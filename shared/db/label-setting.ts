@@ -3,17 +3,8 @@
  * by `resolve-label.ts`.
  */
 import type { Queryable } from './database.ts';
-import { camelCase, onlyRow } from './rows.ts';
+import { camelCase, onlyRow, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
-
-export interface LabelColumns {
-  /** As configured when it was last resolved; null when none was configured or none was ever resolved. */
-  readonly setting: string | null;
-  /** Null while Gmail has no such label, or none is configured. */
-  readonly labelId: string | null;
-  /** Messages ignored under another label are pending again up to this ledger id; null when none are left. */
-  readonly reopenedToId: number | null;
-}
 
 // $1 mailbox id
 const READ = statement(
@@ -21,8 +12,17 @@ const READ = statement(
 select label_setting as setting, label_id, label_reopened_to_id as reopened_to_id
 from mailboxes
 where id = $1::integer`,
-  { setting: 'text?', label_id: 'text?', reopened_to_id: 'bigint?' },
+  {
+    /** As configured when it was last resolved; null when none was configured or none was ever resolved. */
+    setting: 'text?',
+    /** Null while Gmail has no such label, or none is configured. */
+    label_id: 'text?',
+    /** Messages ignored under another label are pending again up to this ledger id; null when none are left. */
+    reopened_to_id: 'bigint?',
+  },
 );
+
+export type LabelColumns = RowOfStatement<typeof READ>;
 
 export async function readLabel(db: Queryable, mailboxId: number): Promise<LabelColumns> {
   const { rows } = await db.query(READ, [mailboxId]);
@@ -78,7 +78,7 @@ const BATCH_SIZE = 5_000;
 
 // The messages become backlog, so that live mail is fetched first.
 // $1 mailbox id, $2 ledger id after which the batch begins, $3 batch size
-// Always one row; reopened_to_id is null when none are left after the batch.
+// Always one row.
 const REOPEN = statement(
   `
 with batch as materialized (
@@ -124,22 +124,17 @@ where id = $1::integer
   {},
 );
 
-export interface ReopenedBatch {
-  readonly count: number;
-  /** Null: none are left. */
-  readonly reopenedToId: number | null;
-}
-
 /**
  * Makes one batch of messages pending that were ignored under another label. Each is fetched and checked again. May run twice.
  *
  * @param reopenedToId from the mailbox row, or from the previous batch
+ * @returns `reopenedToId` is null when none are left
  */
 export async function reopenIgnoredForLabel(
   db: Queryable,
   mailboxId: number,
   reopenedToId: number,
-): Promise<ReopenedBatch> {
+): Promise<RowOfStatement<typeof REOPEN>> {
   const batch = camelCase(await onlyRow(db, REOPEN, [mailboxId, reopenedToId, BATCH_SIZE]));
   await db.query(MOVE_REOPENED, [mailboxId, reopenedToId, batch.reopenedToId]);
   return batch;

@@ -6,24 +6,10 @@
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
 import { PRIORITY, upsertDiscovered } from './ledger.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
 export type ListPurpose = 'initial' | 'backfill' | 'gap';
-
-export interface ListJob {
-  readonly id: number;
-  readonly purpose: ListPurpose;
-  readonly query: string;
-  readonly includeSpamTrash: boolean;
-  readonly pageToken: string | null;
-  /** The label of the request that returned the page token. */
-  readonly labelId: string | null;
-  /** How often it restarted because Gmail rejected its page token. */
-  readonly restartCount: number;
-  /** Gmail rejected the listing, and no page has been entered since. */
-  readonly isRejected: boolean;
-}
 
 /** Why Gmail rejected a listing. */
 export interface Rejection {
@@ -52,11 +38,18 @@ limit 1`,
     query: 'text',
     include_spam_trash: 'boolean',
     page_token: 'text?',
+    /** The label of the request that returned the page token. */
     label_id: 'text?',
+    /** How often it restarted because Gmail rejected its page token. */
     restart_count: 'integer',
+    /** Gmail rejected the listing, and no page has been entered since. */
     is_rejected: 'boolean',
   },
 );
+
+export interface ListJob extends RowOfStatement<typeof NEXT> {
+  readonly purpose: ListPurpose;
+}
 
 /** Returns the job to continue: a gap first, then the oldest; null when none is open or all wait. */
 export async function findNextListJob(db: Queryable, mailboxId: number): Promise<ListJob | null> {

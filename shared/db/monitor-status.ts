@@ -1,46 +1,41 @@
 /** The singleton row of the hand-over note, in email_monitor_status: `is_running` flag, last poll, last error, counter. */
 import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
+import { statement } from './statement.ts';
 
-export interface MonitorStatus {
-  /** Time of the read. All times here are database times. */
-  readonly readAt: Date;
-  readonly isRunning: boolean;
-  readonly lastPollAt: Date | null;
-  /** When the `is_running` flag last became true; null: unknown. */
-  readonly startedAt: Date | null;
-  /** When the `is_running` flag was set or a run ended. */
-  readonly updatedAt: Date;
-  readonly lastError: string | null;
-  readonly lastErrorCode: string | null;
-  /** Emails stored since the first start. */
-  readonly emailsProcessedTotal: number;
-  /** The credentials that the functions hold, as the last one recorded them; null when it held none. */
-  readonly credentialFingerprint: string | null;
-}
+const READ = statement(
+  `
+select now() as read_at, is_running, last_poll_at, started_at, updated_at, last_error, last_error_code, emails_processed_total,
+       credential_fingerprint
+from email_monitor_status
+where id = 1`,
+  {
+    /** Time of the read. All times here are database times. */
+    read_at: 'timestamp with time zone',
+    is_running: 'boolean',
+    last_poll_at: 'timestamp with time zone?',
+    /** When the `is_running` flag last became true; null: unknown. */
+    started_at: 'timestamp with time zone?',
+    /** When the `is_running` flag was set or a run ended. */
+    updated_at: 'timestamp with time zone',
+    last_error: 'text?',
+    last_error_code: 'text?',
+    /** Emails stored since the first start. */
+    emails_processed_total: 'integer',
+    /** The credentials that the functions hold, as the last one recorded them; null when it held none. */
+    credential_fingerprint: 'text?',
+  },
+);
+
+export type MonitorStatus = RowOfStatement<typeof READ>;
 
 /** @throws {AppError} schema_outdated when the row is missing */
 export async function readMonitorStatus(db: Queryable): Promise<MonitorStatus> {
-  const { rows } = await db.query<{
-    read_at: Date;
-    is_running: boolean;
-    last_poll_at: Date | null;
-    started_at: Date | null;
-    updated_at: Date;
-    last_error: string | null;
-    last_error_code: string | null;
-    emails_processed_total: number;
-    credential_fingerprint: string | null;
-  }>(
-    `select now() as read_at, is_running, started_at, updated_at, last_poll_at, last_error, last_error_code,
-            emails_processed_total, credential_fingerprint
-     from email_monitor_status
-     where id = 1`,
-  );
-  const row = rows[0];
-  if (row === undefined) throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
-  return camelCase(row);
+  const { rows } = await db.query(READ);
+  if (rows[0] === undefined)
+    throw new AppError('schema_outdated', 'The row of email_monitor_status is missing.');
+  return camelCase(rows[0]);
 }
 
 /** May run twice: only a change updates the times. */

@@ -6,7 +6,7 @@
 import type { Database, Queryable } from './database.ts';
 import { closeMissing, openIncident } from './incidents.ts';
 import type { Lease } from './lease.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
 /** Ids counted or deleted per statement: fast enough on a small database with cold caches. */
@@ -15,23 +15,6 @@ const SLICE_COUNT = 5_000;
 const MAX_NAMED_IDS = 20;
 /** Recent reconciliations to clean up, because a process can die before it has deleted their ids. */
 const CLEANED_RECONCILIATIONS = 10;
-
-export interface ReconciliationResult {
-  readonly id: number;
-  readonly isFull: boolean;
-  readonly windowBeginsAt: Date;
-  /** Ids that Gmail listed, each once: the sum of the others. */
-  readonly gmailCount: number;
-  readonly storedCount: number;
-  readonly pendingCount: number;
-  /** Dead, or pending after an error. */
-  readonly failedCount: number;
-  readonly ignoredCount: number;
-  readonly goneCount: number;
-  readonly missingCount: number;
-  /** Opened by this result; null when nothing is missing. */
-  readonly incidentId: number | null;
-}
 
 // A reconciliation can be evaluated once it is listed and, after the settle time, a run has listed the history to its end. One
 // without unknown ids need not wait. The ledger row of an id that the history showed has a history id. An id that a rule
@@ -122,9 +105,11 @@ returning r.id, r.evaluated_at is not null as is_evaluated, r.is_full, r.window_
     is_evaluated: 'boolean',
     is_full: 'boolean',
     window_begins_at: 'timestamp with time zone',
+    /** Ids that Gmail listed, each once: the sum of the others. */
     gmail_count: 'integer',
     stored_count: 'integer',
     pending_count: 'integer',
+    /** Dead, or pending after an error. */
     failed_count: 'integer',
     ignored_count: 'integer',
     gone_count: 'integer',
@@ -132,6 +117,12 @@ returning r.id, r.evaluated_at is not null as is_evaluated, r.is_full, r.window_
     missing_ids: 'text[]',
   },
 );
+
+export interface ReconciliationResult
+  extends Omit<RowOfStatement<typeof EVALUATE>, 'isEvaluated' | 'missingIds'> {
+  /** Opened by this result; null when nothing is missing. */
+  readonly incidentId: number | null;
+}
 
 /**
  * Counts the next slice of the open reconciliation. The last slice closes it. It then opens an incident if messages are

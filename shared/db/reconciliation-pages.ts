@@ -8,18 +8,8 @@ import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
 import { PRIORITY, upsertDiscovered } from './ledger.ts';
 import { REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
-import { camelCase } from './rows.ts';
+import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
-
-export interface OpenReconciliation {
-  readonly id: number;
-  readonly query: string;
-  readonly pageToken: string | null;
-  /** The label of the request that returned the page token. */
-  readonly labelId: string | null;
-  /** How often it restarted because Gmail rejected its page token. */
-  readonly restartCount: number;
-}
 
 // Waits for an open gap, because mail that the gap has not found yet is not missing.
 // $1 mailbox id
@@ -41,6 +31,9 @@ where r.mailbox_id = $1::integer
   )`,
   { id: 'bigint', query: 'text', page_token: 'text?', label_id: 'text?', restart_count: 'integer' },
 );
+
+/** `labelId` is that of the request that returned the page token; `restartCount` counts page tokens that Gmail rejected. */
+export type OpenReconciliation = RowOfStatement<typeof NEXT>;
 
 /** Returns the reconciliation whose listing can be continued now; null when there is none. */
 export async function findOpenReconciliation(

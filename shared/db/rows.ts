@@ -10,6 +10,9 @@ type CamelCaseName<Name> = Name extends `${infer First}_${infer Rest}`
 /** A row of snake_case columns with the names in camelCase. */
 export type CamelCase<Row> = { readonly [Name in keyof Row as CamelCaseName<Name>]: Row[Name] };
 
+/** The rows of a statement with the names in camelCase. */
+export type RowOfStatement<S extends Statement<object>> = CamelCase<NonNullable<S['row']>>;
+
 /** By column name. A lookup is much faster than a conversion, and `npm run mailbox -- list` reads 10,000 rows. */
 const names = new Map<string, string>();
 
