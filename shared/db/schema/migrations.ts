@@ -53,12 +53,20 @@ export async function migrate(
   });
   // The failing call reports the error; without a listener the event would end the process.
   client.on('error', () => undefined);
+  const session: Queryable = {
+    query: async (sql, parameters = []) => await runStatement(client, sql, parameters),
+  };
   try {
     await client.connect();
-    await lock(client);
-    await assertMayMigrate(client);
+    await lock(session);
+    await assertMayMigrate(session);
+    await readApplied(session, folder);
     const applied = await apply(client, folder);
-    await grantTogether(client, accounts);
+    if (accounts.length > 0) {
+      await session.query('begin');
+      await grantAll(session, accounts);
+      await session.query('commit');
+    }
     return applied;
   } catch (error) {
     throw foreignTables(error) ?? fromPgError(error);
@@ -70,8 +78,8 @@ export async function migrate(
 }
 
 /** @throws {AppError} migration_running */
-async function lock(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ is_locked: boolean }>(
+async function lock(session: Queryable): Promise<void> {
+  const { rows } = await session.query<{ is_locked: boolean }>(
     'select pg_try_advisory_lock($1::bigint) as is_locked',
     [LOCK_ID],
   );
@@ -82,8 +90,8 @@ async function lock(client: pg.Client): Promise<void> {
 }
 
 /** The runner reports a missing privilege without its SQLSTATE. @throws {AppError} database_denied */
-async function assertMayMigrate(client: pg.Client): Promise<void> {
-  const { rows } = await client.query<{ account: string; may_migrate: boolean }>(
+async function assertMayMigrate(session: Queryable): Promise<void> {
+  const { rows } = await session.query<{ account: string; may_migrate: boolean }>(
     `select current_user as account,
             coalesce(
               (select pg_has_role(c.relowner, 'usage') from pg_class c where c.oid = to_regclass('schema_migrations')),
@@ -98,7 +106,6 @@ async function assertMayMigrate(client: pg.Client): Promise<void> {
 }
 
 async function apply(client: pg.Client, folder: string): Promise<string[]> {
-  assertSameOrigin(await readApplied(client), folder);
   const applied = await runner({
     dbClient: client,
     dir: folder,
@@ -113,36 +120,23 @@ async function apply(client: pg.Client, folder: string): Promise<string[]> {
   return applied.map((migration) => migration.name);
 }
 
-async function grantTogether(client: pg.Client, accounts: readonly DatabaseAccount[]): Promise<void> {
-  if (accounts.length === 0) return;
-  await client.query('begin');
-  await grantAll(
-    { query: async (sql, parameters = []) => await runStatement(client, sql, parameters) },
-    accounts,
-  );
-  await client.query('commit');
-}
-
-/** @returns the names of the applied migrations, oldest first; none in an empty database */
-async function readApplied(client: pg.Client): Promise<string[]> {
-  const table = await client.query<{ exists: boolean }>(
-    "select to_regclass('schema_migrations') is not null as exists",
-  );
-  if (table.rows[0]?.exists !== true) return [];
-  const { rows } = await client.query<{ name: string }>('select name from schema_migrations order by id');
-  return rows.map((row) => row.name);
-}
-
 /**
  * A database whose first migration is not the one of this code cannot be migrated. The runner would only report a wrong
  * order.
  *
+ * @returns the names of the applied migrations, oldest first; none in an empty database
  * @throws {AppError} schema_incompatible
  */
-function assertSameOrigin(applied: readonly string[], folder: string): void {
-  const [first] = applied;
+async function readApplied(db: Queryable, folder: string): Promise<string[]> {
+  const table = await db.query<{ exists: boolean }>(
+    "select to_regclass('schema_migrations') is not null as exists",
+  );
+  if (table.rows[0]?.exists !== true) return [];
+  const { rows } = await db.query<{ name: string }>('select name from schema_migrations order by id');
   const [expected] = knownMigrations(folder);
-  if (first === undefined || first === expected) return;
+  const applied = rows.map((row) => row.name);
+  const first = applied[0] ?? expected;
+  if (first === expected) return applied;
   throw new AppError(
     'schema_incompatible',
     `The first migration of this database is ${first}, and this version begins with ${expected}.`,
@@ -175,17 +169,9 @@ export async function readSchemaDifference(
   folder = MIGRATIONS_FOLDER,
 ): Promise<SchemaDifference> {
   const known = knownMigrations(folder);
-  const { rows } = await db
-    .query<{ name: string }>('select name from schema_migrations order by id')
-    .catch((error: unknown) => {
-      if (error instanceof AppError && error.code === 'schema_outdated') return { rows: [] };
-      throw error;
-    });
-  const names = rows.map((row) => row.name);
-  assertSameOrigin(names, folder);
-  const applied = new Set(names);
+  const applied = await readApplied(db, folder);
   return {
-    pending: known.filter((name) => !applied.has(name)),
-    unknown: [...applied].filter((name) => !known.includes(name)),
+    pending: known.filter((name) => !applied.includes(name)),
+    unknown: applied.filter((name) => !known.includes(name)),
   };
 }
