@@ -34,23 +34,28 @@ with replaced as (
   where mailbox_id = $1::integer
     and purpose = 'gap'
     and finished_at is null
+),
+planned as (
+  insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
+  select m.id, 'gap',
+         '-in:spam -in:drafts after:' || floor(extract(epoch from greatest(
+           m.created_at,
+           (
+             select max(r.started_at) - $2::integer * interval '1 second'
+             from reconciliations r
+             where r.mailbox_id = m.id
+               and r.evaluated_at is not null
+           )
+         )) - 1)::bigint,
+         true
+  from mailboxes m
+  where m.id = $1::integer
+  returning id, mailbox_id, query
 )
-insert into list_jobs (mailbox_id, purpose, query, include_spam_trash)
-select m.id, 'gap',
-       '-in:spam -in:drafts after:' || floor(extract(epoch from greatest(
-         m.created_at,
-         (
-           select max(r.started_at) - $2::integer * interval '1 second'
-           from reconciliations r
-           where r.mailbox_id = m.id
-             and r.evaluated_at is not null
-         )
-       )) - 1)::bigint,
-       true
-from mailboxes m
-where m.id = $1::integer
-returning id, query`,
-  { id: 'integer', query: 'text' },
+select p.id, p.query, m.cursor_history_id
+from planned p
+join mailboxes m on m.id = p.mailbox_id`,
+  { id: 'integer', query: 'text', cursor_history_id: 'numeric' },
 );
 
 // The history can no longer show the ids that an open reconciliation found unknown, so they would count as missing. It restarts
@@ -83,15 +88,6 @@ where reconciliation_id in (select id from restarted)
   {},
 );
 
-// $1 mailbox id
-const CURSOR = statement(
-  `
-select cursor_history_id::text as cursor_history_id
-from mailboxes
-where id = $1::integer`,
-  { cursor_history_id: 'text' },
-);
-
 // $1 mailbox id, $2 lease token, $3 current history id
 // No row: the lease was lost.
 const PIN = statement(
@@ -122,11 +118,10 @@ export async function planHistoryGap(
 ): Promise<HistoryGap> {
   const { mailboxId } = lease;
   return await db.transaction(async (tx) => {
-    const expired = assertHeld(await tx.query(CURSOR, [mailboxId]));
     const job = assertHeld(await tx.query(PLAN_GAP, [mailboxId, OVERLAP_SECONDS]));
     await tx.query(RESTART_RECONCILIATION, [mailboxId]);
     const detail = {
-      expired_history_id: expired.cursor_history_id,
+      expired_history_id: job.cursor_history_id,
       pinned_history_id: pinnedHistoryId,
       query: job.query,
       list_job_id: job.id,
