@@ -24,13 +24,6 @@ export interface DiscoveredMessage {
   readonly labelsUnknown: boolean;
 }
 
-export interface Upserted {
-  /** Ids that the ledger did not have, and ids that were final and are pending again. */
-  readonly newCount: number;
-  /** Ids that the ledger did not have. */
-  readonly newIds: readonly string[];
-}
-
 // The row of a known id is written only in these cases:
 // - An ignored id becomes pending when it is discovered without a rule: by the history if it knows the labels, by a listing
 //   only if its query excludes what the rule excluded. A reconciliation enters unknown ids only.
@@ -134,18 +127,18 @@ added as (
   )
   order by s.position
   on conflict (mailbox_id, gmail_message_id) do nothing
-  returning gmail_message_id
+  returning 1
 )
 select (select count(*) from added)::integer
-         + (select count(*) from changed where is_reopened)::integer as new_count,
-       coalesce((select array_agg(gmail_message_id) from added), '{}') as new_ids`,
-  { new_count: 'integer', new_ids: 'text[]' },
+         + (select count(*) from changed where is_reopened)::integer as new_count`,
+  { new_count: 'integer' },
 );
 
 /**
  * Enters ids: each once, oldest first. May run twice.
  *
  * @param listedLabelId the label that a listing asked for; null for none
+ * @returns how many ids the ledger did not have, or had as final and has as pending now
  */
 export async function upsertDiscovered(
   db: Queryable,
@@ -154,8 +147,8 @@ export async function upsertDiscovered(
   priority: Priority,
   discovered: readonly DiscoveredMessage[],
   listedLabelId: string | null = null,
-): Promise<Upserted> {
-  if (discovered.length === 0) return { newCount: 0, newIds: [] };
+): Promise<{ readonly newCount: number }> {
+  if (discovered.length === 0) return { newCount: 0 };
   const upserted = await onlyRow(db, UPSERT, [
     mailboxId,
     source,

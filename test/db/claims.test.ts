@@ -438,7 +438,6 @@ describe('broken connection', () => {
     const message = discoveredMessage('a');
     expect(await upsertDiscovered(fragile, lease.mailboxId, 'history', LIVE, [message])).toEqual({
       newCount: 0,
-      newIds: [],
     });
     expect((await ledgerRow(db, lease, 'a')).state).toBe('pending');
     expect(proxy.connectionCount()).toBe(2);

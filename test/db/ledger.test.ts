@@ -46,14 +46,10 @@ describe('upsertDiscovered', () => {
     const first = discoveredMessage('a', { historyId: '7' });
     expect(await enter(lease, 'history', PRIORITY.live, first, discoveredMessage('b'))).toEqual({
       newCount: 2,
-      newIds: ['a', 'b'],
     });
     const again = discoveredMessage('a', { historyId: '9' });
-    expect(await enter(lease, 'history', PRIORITY.live, again)).toEqual({ newCount: 0, newIds: [] });
-    expect(await enter(lease, 'backfill', PRIORITY.backlog, listed('a'))).toEqual({
-      newCount: 0,
-      newIds: [],
-    });
+    expect(await enter(lease, 'history', PRIORITY.live, again)).toEqual({ newCount: 0 });
+    expect(await enter(lease, 'backfill', PRIORITY.backlog, listed('a'))).toEqual({ newCount: 0 });
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({
       state: 'pending',
       history_id: '7',
@@ -115,7 +111,7 @@ describe('upsertDiscovered', () => {
       );
       await enter(lease, 'history', PRIORITY.live, discoveredMessage('a', { historyId: '9' }));
       expect((await ledgerRow(db, lease, 'a')).state).toBe('gone');
-      expect(await enter(lease, source, PRIORITY.backlog, listed('a'))).toEqual({ newCount: 1, newIds: [] });
+      expect(await enter(lease, source, PRIORITY.backlog, listed('a'))).toEqual({ newCount: 1 });
       expect(await ledgerRow(db, lease, 'a')).toMatchObject({
         state: 'pending',
         source,
@@ -157,10 +153,7 @@ describe('ignored messages', () => {
     expect(resolvedAt).not.toBeNull();
     await enterIgnored(lease, 'a', 'spam');
     expect((await ledgerRow(db, lease, 'a')).state).toBe('ignored');
-    expect(await enter(lease, 'history', PRIORITY.live, discoveredMessage('a'))).toEqual({
-      newCount: 1,
-      newIds: [],
-    });
+    expect(await enter(lease, 'history', PRIORITY.live, discoveredMessage('a'))).toEqual({ newCount: 1 });
     expect(await ledgerRow(db, lease, 'a')).toMatchObject({
       state: 'pending',
       ignored_rule: null,
@@ -259,7 +252,7 @@ describe('known ids', () => {
     );
     const before = [await nextIdentityValue(), await rowVersions(lease)];
     for (const source of ['history', 'history', 'backfill', 'reconciliation'] as const)
-      expect(await enter(lease, source, PRIORITY.live, ...messages)).toEqual({ newCount: 0, newIds: [] });
+      expect(await enter(lease, source, PRIORITY.live, ...messages)).toEqual({ newCount: 0 });
     expect([await nextIdentityValue(), await rowVersions(lease)]).toEqual(before);
   });
 
