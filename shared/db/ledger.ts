@@ -162,6 +162,28 @@ export async function upsertDiscovered(
   return camelCase(upserted);
 }
 
+/**
+ * Enters ids that a listing has shown, as backlog. The rules are applied to the fetched messages: messages.list returns ids
+ * only, and a query can find drafts or sent mail.
+ *
+ * @returns `newCount` of `upsertDiscovered`
+ */
+export async function upsertListed(
+  db: Queryable,
+  mailboxId: number,
+  source: LedgerSource,
+  ids: readonly string[],
+  labelId: string | null,
+): Promise<number> {
+  const discovered = ids.map((gmailMessageId) => ({
+    gmailMessageId,
+    ignoredRule: null,
+    historyId: null,
+    labelsUnknown: true,
+  }));
+  return (await upsertDiscovered(db, mailboxId, source, PRIORITY.backlog, discovered, labelId)).newCount;
+}
+
 // $1 mailbox id, $2 ids, $3 labels unknown
 const UNIGNORE = statement(
   `

@@ -5,7 +5,7 @@
  */
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
-import { PRIORITY, upsertDiscovered } from './ledger.ts';
+import { upsertListed } from './ledger.ts';
 import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
@@ -93,10 +93,20 @@ returning j.id`,
   { id: 'integer' },
 );
 
+/** A page of messages.list. */
+export interface ListedPage {
+  /** Each once. */
+  readonly ids: readonly string[];
+  /** Null at the end of the listing. */
+  readonly nextPageToken: string | null;
+  /** The label that the listing asked for; null for none. */
+  readonly labelId: string | null;
+  readonly settleSeconds: number;
+}
+
 /**
  * Enters one page of a job. May run twice.
  *
- * @param page the ids, each once; `nextPageToken` is null at the end of the listing
  * @returns how many ids the ledger did not have
  * @throws {AppError} lease_lost
  */
@@ -104,35 +114,16 @@ export async function enterListPage(
   db: Database,
   lease: Lease,
   job: ListJob,
-  page: {
-    readonly ids: readonly string[];
-    readonly nextPageToken: string | null;
-    /** The label that the listing asked for; null for none. */
-    readonly labelId: string | null;
-    readonly settleSeconds: number;
-  },
+  { ids, labelId, nextPageToken, settleSeconds }: ListedPage,
 ): Promise<number> {
+  const { mailboxId, token } = lease;
   return await db.transaction(async (tx) => {
-    const { newCount } = await upsertDiscovered(
-      tx,
-      lease.mailboxId,
-      job.purpose,
-      PRIORITY.backlog,
-      page.ids.map((gmailMessageId) => ({
-        gmailMessageId,
-        ignoredRule: null,
-        historyId: null,
-        // messages.list returns ids only, and a query can find drafts or sent mail.
-        labelsUnknown: true,
-      })),
-      page.labelId,
-    );
-    const { ids, nextPageToken, settleSeconds, labelId } = page;
+    const newCount = await upsertListed(tx, mailboxId, job.purpose, ids, labelId);
     assertHeld(
       await tx.query(MOVE, [
         job.id,
-        lease.mailboxId,
-        lease.token,
+        mailboxId,
+        token,
         nextPageToken,
         ids.length,
         newCount,

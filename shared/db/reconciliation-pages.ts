@@ -6,8 +6,8 @@
  */
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
-import { PRIORITY, upsertDiscovered } from './ledger.ts';
-import { REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
+import { upsertListed } from './ledger.ts';
+import { type ListedPage, REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
 import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
@@ -133,16 +133,6 @@ returning id`,
   { id: 'bigint' },
 );
 
-export interface ReconciliationPage {
-  /** Each once. */
-  readonly ids: readonly string[];
-  /** Null at the end of the listing. */
-  readonly nextPageToken: string | null;
-  /** The label that the listing asked for; null for none. */
-  readonly labelId: string | null;
-  readonly settleSeconds: number;
-}
-
 /**
  * Enters one page. May run twice. A page of a listing that has been replaced since is dropped: the new listing repeats it.
  *
@@ -153,7 +143,7 @@ export async function enterReconciliationPage(
   db: Database,
   lease: Lease,
   reconciliation: OpenReconciliation,
-  page: ReconciliationPage,
+  page: ListedPage,
 ): Promise<number> {
   const { id, labelId, query, pageToken } = reconciliation;
   const { mailboxId, token } = lease;
@@ -162,20 +152,8 @@ export async function enterReconciliationPage(
     if (isCurrent === 0) return 0;
     if (labelId !== page.labelId) await tx.query(DROP_IDS, [id]);
     const { rows } = await tx.query(KEEP_IDS, [id, mailboxId, page.ids]);
-    const unknown = rows.filter((row) => !row.was_known);
-    const { newCount } = await upsertDiscovered(
-      tx,
-      mailboxId,
-      'reconciliation',
-      PRIORITY.backlog,
-      unknown.map((row) => ({
-        gmailMessageId: row.gmail_message_id,
-        ignoredRule: null,
-        historyId: null,
-        labelsUnknown: true,
-      })),
-      page.labelId,
-    );
+    const unknown = rows.filter((row) => !row.was_known).map((row) => row.gmail_message_id);
+    const newCount = await upsertListed(tx, mailboxId, 'reconciliation', unknown, page.labelId);
     const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId, REFETCH_AFTER_SECONDS]);
     assertHeld(
       await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds, page.labelId]),
