@@ -30,15 +30,22 @@ export async function readLabel(db: Queryable, mailboxId: number): Promise<Label
 }
 
 // Clears the error of an earlier resolution.
-// $1 mailbox id, $2 setting or null, $3 label id or null, $4 make messages pending that were ignored for their label
+// $1 mailbox id, $2 setting or null, $3 label id or null, $4 make messages pending that were ignored for their label, $5 error
+// or null
 const SAVE = statement(
   `
 update mailboxes
 set label_setting = $2::text,
     label_id = $3::text,
     label_reopened_to_id = case when $4::boolean then 0 else label_reopened_to_id end,
-    last_error_code = case when last_error_code <> 'label_missing' then last_error_code end,
-    last_error = case when last_error_code <> 'label_missing' then last_error end
+    last_error_code = case
+      when $5::text is not null then 'label_missing'
+      when last_error_code <> 'label_missing' then last_error_code
+    end,
+    last_error = case
+      when $5::text is not null then $5::text
+      when last_error_code <> 'label_missing' then last_error
+    end
 where id = $1::integer`,
   {},
 );
@@ -49,20 +56,8 @@ export async function saveLabel(
   mailboxId: number,
   label: { readonly setting: string | null; readonly labelId: string | null; readonly reopens: boolean },
 ): Promise<void> {
-  await db.query(SAVE, [mailboxId, label.setting, label.labelId, label.reopens]);
+  await db.query(SAVE, [mailboxId, label.setting, label.labelId, label.reopens, null]);
 }
-
-// $1 mailbox id, $2 setting, $3 error
-const SAVE_MISSING = statement(
-  `
-update mailboxes
-set label_setting = $2::text,
-    label_id = null,
-    last_error_code = 'label_missing',
-    last_error = $3::text
-where id = $1::integer`,
-  {},
-);
 
 /** Records that Gmail has no such label, also as the mailbox error, so that `status` shows it before the next run. */
 export async function saveMissingLabel(
@@ -70,7 +65,7 @@ export async function saveMissingLabel(
   mailboxId: number,
   missing: { readonly setting: string; readonly detail: string },
 ): Promise<void> {
-  await db.query(SAVE_MISSING, [mailboxId, missing.setting, missing.detail]);
+  await db.query(SAVE, [mailboxId, missing.setting, null, false, missing.detail]);
 }
 
 /** Ids per statement. Small, so that stores do not wait long for a ledger row. */
