@@ -89,7 +89,7 @@ where reconciliation_id in (select id from restarted)
 );
 
 // $1 mailbox id, $2 lease token, $3 current history id
-// No row: the lease was lost.
+// Touches no row: the lease was lost.
 const PIN = statement(
   `
 update mailboxes
@@ -100,9 +100,8 @@ set cursor_history_id = $3::numeric,
     shown_history_id = null
 where id = $1::integer
   and lease_token = $2::uuid
-  and lease_expires_at > now()
-returning id`,
-  { id: 'integer' },
+  and lease_expires_at > now()`,
+  {},
 );
 
 /**

@@ -191,14 +191,15 @@ export async function assertLease(tx: Queryable, lease: Lease): Promise<void> {
 }
 
 /**
- * For a statement that returns no row when the lease is lost or the mailbox is gone.
+ * For a statement that touches no row when the lease is lost or the mailbox is gone.
  *
  * @returns its row
  * @throws {AppError} lease_lost
  */
-export function assertHeld<Row>({ rows: [row] }: QueryResult<Row>): Row {
-  if (row === undefined) throw leaseLost();
-  return row;
+export function assertHeld<Row>({ rowCount, rows }: QueryResult<Row>): Row {
+  if (rowCount === 0) throw leaseLost();
+  // A statement that returns no columns has no row, and its type has nothing to read.
+  return rows[0] as Row;
 }
 
 export function leaseLost(): AppError {

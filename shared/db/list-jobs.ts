@@ -63,7 +63,7 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
 // is the last one.
 // $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds,
 // $8 label id of the listing or null
-// No row: the lease was lost.
+// Touches no row: the lease was lost.
 const MOVE = statement(
   `
 update list_jobs j
@@ -88,9 +88,8 @@ from (
   where b.id = $1::integer
 ) again
 where j.id = again.id
-  and holds_lease($2::integer, $3::uuid)
-returning j.id`,
-  { id: 'integer' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
 );
 
 /** A page of messages.list. */
@@ -143,9 +142,8 @@ set page_token = null,
     listed_count = 0,
     restart_count = restart_count + 1
 where id = $1::integer
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'integer' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
   { isRepeatable: false },
 );
 
@@ -169,9 +167,8 @@ set error_code = $4::text,
       else now() + $6::integer * interval '1 second'
     end
 where id = $1::integer
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'integer' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
 );
 
 /**
@@ -197,9 +194,8 @@ const REPLACE_QUERY = statement(
 update list_jobs
 set query = $4::text
 where id = $1::integer
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'integer' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
 );
 
 /** Gives a rejected listing the query that the operator has corrected. May run twice. @throws {AppError} lease_lost */

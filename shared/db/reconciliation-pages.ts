@@ -114,7 +114,7 @@ const REFETCH_AFTER_SECONDS = 86_400;
 // At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds,
 // $6 label id of the listing or null
-// No row: the lease was lost.
+// Touches no row: the lease was lost.
 const MOVE = statement(
   `
 update reconciliations
@@ -128,9 +128,8 @@ set page_token = $4::text,
       else not_before
     end
 where id = $1::bigint
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'bigint' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
 );
 
 /**
@@ -169,9 +168,8 @@ update reconciliations
 set page_token = null,
     restart_count = restart_count + 1
 where id = $1::bigint
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'bigint' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
   { isRepeatable: false },
 );
 
@@ -190,9 +188,8 @@ set error_code = $4::text,
     restart_count = 0,
     not_before = now() + $6::integer * interval '1 second'
 where id = $1::bigint
-  and holds_lease($2::integer, $3::uuid)
-returning id`,
-  { id: 'bigint' },
+  and holds_lease($2::integer, $3::uuid)`,
+  {},
 );
 
 /** Records that Gmail rejected the listing, which then waits for an hour. @throws {AppError} lease_lost */
