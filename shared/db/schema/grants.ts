@@ -23,16 +23,27 @@ export function grantsVersion(accounts: readonly DatabaseAccount[]): string {
  *   and when the name of a consumer is that of a user or of a foreign schema; database_unavailable
  */
 export async function grantAll(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
-  await assertExist(tx, accounts);
-  await assertSchemasAreFree(tx, accounts);
   const listed = accounts.map((one) => one.account);
-  for (const account of await formerConsumers(tx, listed)) {
+  const consumers = accounts.filter((one) => one.part === 'consumer');
+  const names = consumers.map((one) => one.consumer);
+  await assertNone(tx, UNKNOWN, listed, 'DB_ACCOUNTS names users that the database does not have');
+  await assertNone(
+    tx,
+    TAKEN,
+    names,
+    'DB_ACCOUNTS must give these consumers other names, which no user and no foreign schema of the database has',
+  );
+  for (const account of await namesOf(tx, FORMER_CONSUMERS, [listed])) {
     await tx.query(`revoke all on all tables in schema public from ${identifier(account)}`);
     await tx.query(`revoke usage on schema public from ${identifier(account)}`);
   }
-  for (const account of await formerCallers(tx, listed))
+  for (const account of await namesOf(tx, FORMER_CALLERS, [listed, QUEUE_FUNCTIONS]))
     await tx.query(`revoke all on all functions in schema public from ${identifier(account)}`);
-  for (const { account, consumer } of await formerSchemaUsers(tx, accounts))
+  const { rows } = await tx.query<{ account: string; consumer: string }>(FORMER_SCHEMA_USERS, [
+    consumers.map((one) => one.account),
+    names,
+  ]);
+  for (const { account, consumer } of rows)
     await tx.query(`revoke all on schema ${identifier(consumer)} from ${identifier(account)}`);
   for (const sql of statementsFor(accounts)) await tx.query(sql);
   await tx.query(`comment on table schema_migrations is '${grantsVersion(accounts)}'`);
@@ -87,98 +98,76 @@ end`;
  * Accounts that an earlier call granted to a consumer. Before consumers had names, they had a privilege on the column `processed`
  * alone. The console has one too, and attachment-url has one on `bucket_object`: their former accounts also lose their privileges.
  */
-async function formerConsumers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
-  const { rows } = await tx.query<{ account: string }>(
-    `select r.rolname::text as account
-     from pg_roles r
-     where r.rolname <> all ($1::text[])
-       and (
-         exists (select from consumer_accounts c where c.account = r.rolname)
-         or exists (
-           select
-           from pg_attribute c
-           cross join lateral aclexplode(c.attacl) acl
-           where acl.grantee = r.oid
-             and (
-               (c.attrelid = 'incoming_emails'::regclass and c.attname = 'processed')
-               or (c.attrelid = 'email_attachments'::regclass and c.attname = 'bucket_object')
-             )
-         )
-       )`,
-    [listed],
-  );
-  return rows.map((row) => row.account);
-}
+const FORMER_CONSUMERS = `
+select r.rolname::text as name
+from pg_roles r
+where r.rolname <> all ($1::text[])
+  and (
+    exists (select from consumer_accounts c where c.account = r.rolname)
+    or exists (
+      select
+      from pg_attribute c
+      cross join lateral aclexplode(c.attacl) acl
+      where acl.grantee = r.oid
+        and (
+          (c.attrelid = 'incoming_emails'::regclass and c.attname = 'processed')
+          or (c.attrelid = 'email_attachments'::regclass and c.attname = 'bucket_object')
+        )
+    )
+  )`;
 
 /** Accounts that may call the queue and are not listed, however they got the privilege: an unknown account may act for every consumer. */
-async function formerCallers(tx: Queryable, listed: readonly string[]): Promise<string[]> {
-  const { rows } = await tx.query<{ account: string }>(
-    `select distinct r.rolname::text as account
-     from unnest($2::text[]) signature
-     join pg_proc p on p.oid = signature::regprocedure
-     cross join lateral aclexplode(p.proacl) acl
-     join pg_roles r on r.oid = acl.grantee
-     where r.oid <> p.proowner
-       and r.rolname <> all ($1::text[])`,
-    [listed, QUEUE_FUNCTIONS],
-  );
-  return rows.map((row) => row.account);
-}
+const FORMER_CALLERS = `
+select distinct r.rolname::text as name
+from unnest($2::text[]) signature
+join pg_proc p on p.oid = signature::regprocedure
+cross join lateral aclexplode(p.proacl) acl
+join pg_roles r on r.oid = acl.grantee
+where r.oid <> p.proowner
+  and r.rolname <> all ($1::text[])`;
 
 /** The pairs that an earlier call wrote, that are no longer listed, and whose account and schema still exist. */
-async function formerSchemaUsers(
-  tx: Queryable,
-  accounts: readonly DatabaseAccount[],
-): Promise<{ account: string; consumer: string }[]> {
-  const { rows } = await tx.query<{ account: string; consumer: string }>(
-    `select c.account, c.consumer
-     from consumer_accounts c
-     join pg_roles r on r.rolname = c.account
-     join pg_namespace n on n.nspname = c.consumer`,
-  );
-  const isListed = (row: { account: string; consumer: string }) =>
-    accounts.some(
-      (one) => one.part === 'consumer' && one.account === row.account && one.consumer === row.consumer,
-    );
-  return rows.filter((row) => !isListed(row));
-}
+const FORMER_SCHEMA_USERS = `
+select c.account, c.consumer
+from consumer_accounts c
+join pg_roles r on r.rolname = c.account
+join pg_namespace n on n.nspname = c.consumer
+where (c.account, c.consumer) not in (select * from unnest($1::text[], $2::text[]))`;
 
-async function assertExist(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
-  const { rows } = await tx.query<{ account: string }>(
-    `select a.account
-     from unnest($1::text[]) a (account)
-     where not exists (select 1 from pg_roles r where r.rolname = a.account)`,
-    [accounts.map((one) => one.account)],
-  );
-  if (rows.length === 0) return;
-  const names = rows.map((row) => row.account).join(', ');
-  throw new AppError('database_denied', `DB_ACCOUNTS names users that the database does not have: ${names}.`);
-}
+const UNKNOWN = `
+select a.name
+from unnest($1::text[]) a (name)
+where not exists (select 1 from pg_roles r where r.rolname = a.name)`;
 
 /**
  * A consumer may create functions in its schema. So the schema must not exist for another purpose, and must not be the one that
  * PostgreSQL searches first for a user of the same name.
  */
-async function assertSchemasAreFree(tx: Queryable, accounts: readonly DatabaseAccount[]): Promise<void> {
-  const { rows } = await tx.query<{ name: string }>(
-    `select c.name
-     from unnest($1::text[]) c (name)
-     where exists (select from pg_roles r where r.rolname = c.name)
-       or exists (
-         select
-         from pg_namespace n
-         join pg_roles r on r.oid = n.nspowner
-         where n.nspname = c.name
-           and r.rolname <> current_user
-       )`,
-    [accounts.flatMap((one) => (one.part === 'consumer' ? [one.consumer] : []))],
-  );
-  if (rows.length === 0) return;
-  const names = [...new Set(rows.map((row) => row.name))].join(', ');
-  throw new AppError(
-    'database_denied',
-    `DB_ACCOUNTS must give these consumers other names, which no user and no foreign schema of the database has: ${names}.`,
-  );
+const TAKEN = `
+select distinct c.name
+from unnest($1::text[]) c (name)
+where exists (select from pg_roles r where r.rolname = c.name)
+  or exists (
+    select
+    from pg_namespace n
+    join pg_roles r on r.oid = n.nspowner
+    where n.nspname = c.name
+      and r.rolname <> current_user
+  )`;
+
+async function namesOf(tx: Queryable, sql: string, parameters: readonly unknown[]): Promise<string[]> {
+  return (await tx.query<{ name: string }>(sql, parameters)).rows.map((row) => row.name);
+}
+
+/** @throws {AppError} database_denied with the problem and the names that the query finds */
+async function assertNone(
+  tx: Queryable,
+  sql: string,
+  candidates: readonly string[],
+  problem: string,
+): Promise<void> {
+  const names = await namesOf(tx, sql, [candidates]);
+  if (names.length > 0) throw new AppError('database_denied', `${problem}: ${names.join(', ')}.`);
 }
 
 function identifier(name: string): string {
