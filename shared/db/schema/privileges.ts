@@ -91,33 +91,11 @@ export const QUEUE_FUNCTIONS = [
 ];
 
 /** The columns that `replace-parsed.ts` updates. A file with other bytes is deleted and inserted. */
-const PARSED_OF_EMAIL = [
-  'attachment_count',
-  'auto_submitted',
-  'body_html',
-  'body_text',
-  'defects',
-  'delivered_to',
-  'in_reply_to',
-  'list_id',
-  'parser_version',
-  'plain_text',
-  'processed',
-  'recipients',
-  'rfc822_message_id',
-  'sender',
-  'sender_address',
-  'sent_at',
-  'subject',
-  'updated_at',
-];
-const PARSED_OF_FILE = [
-  'content_id',
-  'content_type',
-  'detected_content_type',
-  'is_inline',
-  'parent_part_path',
-];
+const PARSED_OF_EMAIL =
+  'attachment_count, auto_submitted, body_html, body_text, defects, delivered_to, in_reply_to, list_id, ' +
+  'parser_version, plain_text, processed, recipients, rfc822_message_id, sender, sender_address, sent_at, ' +
+  'subject, updated_at';
+const PARSED_OF_FILE = 'content_id, content_type, detected_content_type, is_inline, parent_part_path';
 
 export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
   // Deletes old records of who read which email, and emails only through the function, which checks that they are completed.
@@ -133,10 +111,10 @@ export const PRIVILEGES: Readonly<Record<AccountPart, Privileges>> = {
     tables: {
       ...INGEST,
       email_accesses: 'select, insert',
-      email_attachments: `select, insert, delete, update (${PARSED_OF_FILE.join(', ')})`,
+      email_attachments: `select, insert, delete, update (${PARSED_OF_FILE})`,
       email_results: 'select (completed_at, consumer, email_id, worker)',
       email_search: 'select, insert, update (search_words)',
-      incoming_emails: `select, insert, update (${PARSED_OF_EMAIL.join(', ')})`,
+      incoming_emails: `select, insert, update (${PARSED_OF_EMAIL})`,
       mailbox_settings: 'select, insert, update, delete',
     },
     functions: ['lock_unclaimed_email(integer)', 'requeue_email(text, integer)', ...STATUS_FUNCTIONS],
