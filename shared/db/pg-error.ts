@@ -5,7 +5,7 @@
  *
  * SQLSTATE: https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
-import { AppError } from '../errors.ts';
+import { AppError, type ErrorCode } from '../errors.ts';
 
 /** Undefined table, column, function or schema: the code expects a newer schema. */
 const SCHEMA = new Set(['42P01', '42703', '42883', '3F000']);
@@ -42,33 +42,27 @@ const CONNECTION_CODES = new Set([
 /** @returns `unstorable`, `schema_outdated`, `database_denied`, `database_login_failed`, else `database_unavailable` */
 export function fromPgError(error: unknown): AppError {
   if (error instanceof AppError) return error;
-  const code = codeOf(error);
-  const options = { cause: error };
-  if (SCHEMA.has(code)) {
-    return new AppError(
+  const [code, detail] = codeAndDetail(error);
+  return new AppError(code, detail, { cause: error });
+}
+
+function codeAndDetail(error: unknown): [code: ErrorCode, detail: string] {
+  const state = codeOf(error);
+  const suffix = `(SQLSTATE ${state}).`;
+  if (SCHEMA.has(state))
+    return [
       'schema_outdated',
-      `PostgreSQL does not have a table, column or function that this code uses (SQLSTATE ${code}).`,
-      options,
-    );
+      `PostgreSQL does not have a table, column or function that this code uses ${suffix}`,
+    ];
+  if (state === DENIED) return ['database_denied', `PostgreSQL denied access ${suffix}`];
+  if (LOGIN_FAILED.has(state)) return ['database_login_failed', `${shortMessage(error)} ${suffix}`];
+  if (UNSTORABLE_CLASSES.has(state.slice(0, 2)))
+    return ['unstorable', `PostgreSQL rejected a value ${suffix}`];
+  if (state === LOCK_TIMEOUT) {
+    const hint = 'The oldest xact_start in pg_stat_activity shows it.';
+    return ['database_unavailable', `Another transaction holds a lock for too long ${suffix} ${hint}`];
   }
-  if (code === DENIED) {
-    return new AppError('database_denied', `PostgreSQL denied access (SQLSTATE ${code}).`, options);
-  }
-  if (LOGIN_FAILED.has(code)) {
-    return new AppError('database_login_failed', `${shortMessage(error)} (SQLSTATE ${code}).`, options);
-  }
-  if (UNSTORABLE_CLASSES.has(code.slice(0, 2))) {
-    return new AppError('unstorable', `PostgreSQL rejected a value (SQLSTATE ${code}).`, options);
-  }
-  if (code === LOCK_TIMEOUT) {
-    const detail = `Another transaction holds a lock for too long (SQLSTATE ${code}). The oldest xact_start in pg_stat_activity shows it.`;
-    return new AppError('database_unavailable', detail, options);
-  }
-  return new AppError(
-    'database_unavailable',
-    `PostgreSQL: ${code === '' ? shortMessage(error) : code}.`,
-    options,
-  );
+  return ['database_unavailable', `PostgreSQL: ${state === '' ? shortMessage(error) : state}.`];
 }
 
 /** True when the connection failed, not the statement: PostgreSQL did not receive it, or its result is unknown. */
