@@ -111,17 +111,11 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
  */
 export async function claimUntried(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   { priority, limit }: { readonly priority: Priority; readonly limit: number },
 ): Promise<{ readonly claims: readonly Claim[]; readonly isLast: boolean }> {
   const newest = Math.ceil(limit / 2);
-  const { rows } = await db.query(CLAIM_UNTRIED, [
-    lease.mailboxId,
-    lease.token,
-    priority,
-    newest,
-    limit - newest,
-  ]);
+  const { rows } = await db.query(CLAIM_UNTRIED, [mailboxId, token, priority, newest, limit - newest]);
   return { claims: rows.map(toClaim), isLast: rows.length < newest };
 }
 
@@ -158,16 +152,11 @@ returning l.gmail_message_id, l.priority, l.source, l.labels_unknown, l.listed_l
 /** Claims messages that failed before: live mail first, then the longest waiting. */
 export async function claimRetries(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   query: { readonly limit: number; readonly runStartedAt: Date; readonly includesWaiting: boolean },
 ): Promise<Claim[]> {
-  const { rows } = await db.query(CLAIM_RETRIES, [
-    lease.mailboxId,
-    lease.token,
-    query.limit,
-    query.runStartedAt,
-    query.includesWaiting,
-  ]);
+  const { includesWaiting, limit, runStartedAt } = query;
+  const { rows } = await db.query(CLAIM_RETRIES, [mailboxId, token, limit, runStartedAt, includesWaiting]);
   return rows.map(toClaim);
 }
 

@@ -47,7 +47,7 @@ where mailbox_id = $1::integer
 /** Ends a claim whose attempt failed. Charges nothing. May run twice. */
 export async function recordFailure(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   failure: {
     readonly gmailMessageId: string;
     readonly code: string;
@@ -58,16 +58,8 @@ export async function recordFailure(
     readonly jitter: number;
   },
 ): Promise<void> {
-  await db.query(RECORD, [
-    lease.mailboxId,
-    lease.token,
-    failure.gmailMessageId,
-    failure.code,
-    failure.detail,
-    failure.isEarly,
-    failure.jitter,
-    DEAD_RETRY_DAYS,
-  ]);
+  const { code, detail, gmailMessageId: id, isEarly, jitter } = failure;
+  await db.query(RECORD, [mailboxId, token, id, code, detail, isEarly, jitter, DEAD_RETRY_DAYS]);
 }
 
 // The expected count makes the statement idempotent.
@@ -109,19 +101,14 @@ export type DeadLetter = RowOfStatement<typeof CHARGE>;
  */
 export async function chargeFailures(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   attemptCounts: ReadonlyMap<string, number>,
   jitter: number,
 ): Promise<DeadLetter[]> {
   if (attemptCounts.size === 0) return [];
-  const { rows } = await db.query(CHARGE, [
-    lease.mailboxId,
-    lease.token,
-    [...attemptCounts.keys()],
-    [...attemptCounts.values()],
-    MAX_ATTEMPTS,
-    jitter,
-  ]);
+  const ids = [...attemptCounts.keys()];
+  const counts = [...attemptCounts.values()];
+  const { rows } = await db.query(CHARGE, [mailboxId, token, ids, counts, MAX_ATTEMPTS, jitter]);
   return rows.map(camelCase);
 }
 
@@ -202,13 +189,11 @@ where state = 'dead'
  *
  * @returns the messages that this call made dead
  */
-export async function sweepOpenClaims(db: Queryable, lease: Lease, jitter: number): Promise<DeadLetter[]> {
-  const { rows } = await db.query(SWEEP, [
-    lease.mailboxId,
-    lease.token,
-    MAX_CRASHES,
-    jitter,
-    DEAD_RETRY_DAYS,
-  ]);
+export async function sweepOpenClaims(
+  db: Queryable,
+  { mailboxId, token }: Lease,
+  jitter: number,
+): Promise<DeadLetter[]> {
+  const { rows } = await db.query(SWEEP, [mailboxId, token, MAX_CRASHES, jitter, DEAD_RETRY_DAYS]);
   return rows.map(camelCase);
 }

@@ -120,15 +120,11 @@ export async function enterHistoryPage(
   });
 }
 
-async function moveCursor(tx: Queryable, lease: Lease, page: HistoryPageEntry): Promise<boolean> {
-  const moved = await tx.query(MOVE, [
-    lease.mailboxId,
-    lease.token,
-    page.start.confirmsTo,
-    page.answerHistoryId,
-    page.lastRecordId,
-    page.isLast,
-    page.start.historyId,
-  ]);
-  return assertHeld(moved).has_newer_hint;
+async function moveCursor(
+  tx: Queryable,
+  { mailboxId, token }: Lease,
+  { answerHistoryId, isLast, lastRecordId, start: { confirmsTo, historyId } }: HistoryPageEntry,
+): Promise<boolean> {
+  const move = [mailboxId, token, confirmsTo, answerHistoryId, lastRecordId, isLast, historyId];
+  return assertHeld(await tx.query(MOVE, move)).has_newer_hint;
 }

@@ -108,20 +108,13 @@ from taken t`,
 /** Takes the lease and begins a run. @returns null when another instance holds the lease, or the mailbox is gone */
 export async function takeLease(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   run: { readonly holder: string; readonly trigger: Trigger; readonly settleSeconds: number },
 ): Promise<TakenLease | null> {
-  const { rows } = await db.query(TAKE, [
-    lease.mailboxId,
-    lease.token,
-    run.holder,
-    LEASE_MS,
-    run.trigger,
-    run.settleSeconds,
-  ]);
-  const row = rows[0];
-  if (row === undefined) return null;
-  const { confirmsTo, historyId, labelId, reopenedToId, setting, ...taken } = camelCase(row);
+  const { holder, settleSeconds, trigger } = run;
+  const { rows } = await db.query(TAKE, [mailboxId, token, holder, LEASE_MS, trigger, settleSeconds]);
+  if (rows[0] === undefined) return null;
+  const { confirmsTo, historyId, labelId, reopenedToId, setting, ...taken } = camelCase(rows[0]);
   return { ...taken, start: { historyId, confirmsTo }, label: { setting, labelId, reopenedToId } };
 }
 

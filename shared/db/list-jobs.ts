@@ -111,25 +111,14 @@ export interface ListedPage {
  */
 export async function enterListPage(
   db: Database,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   job: ListJob,
   { ids, labelId, nextPageToken, settleSeconds }: ListedPage,
 ): Promise<number> {
-  const { mailboxId, token } = lease;
   return await db.transaction(async (tx) => {
     const newCount = await upsertListed(tx, mailboxId, job.purpose, ids, labelId);
-    assertHeld(
-      await tx.query(MOVE, [
-        job.id,
-        mailboxId,
-        token,
-        nextPageToken,
-        ids.length,
-        newCount,
-        settleSeconds,
-        labelId,
-      ]),
-    );
+    const move = [job.id, mailboxId, token, nextPageToken, ids.length, newCount, settleSeconds, labelId];
+    assertHeld(await tx.query(MOVE, move));
     return newCount;
   });
 }
@@ -179,12 +168,10 @@ where id = $1::integer
  */
 export async function rejectListJob(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   jobId: number,
-  rejection: Rejection,
+  { code, detail }: Rejection,
 ): Promise<void> {
-  const { code, detail } = rejection;
-  const { mailboxId, token } = lease;
   assertHeld(await db.query(REJECT, [jobId, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
 }
 

@@ -140,12 +140,10 @@ where id = $1::bigint
  */
 export async function enterReconciliationPage(
   db: Database,
-  lease: Lease,
-  reconciliation: OpenReconciliation,
+  { mailboxId, token }: Lease,
+  { id, labelId, query, pageToken }: OpenReconciliation,
   page: ListedPage,
 ): Promise<number> {
-  const { id, labelId, query, pageToken } = reconciliation;
-  const { mailboxId, token } = lease;
   return await db.transaction(async (tx) => {
     const { rowCount: isCurrent } = await tx.query(LOCK, [id, query, pageToken]);
     if (isCurrent === 0) return 0;
@@ -195,11 +193,9 @@ where id = $1::bigint
 /** Records that Gmail rejected the listing, which then waits for an hour. @throws {AppError} lease_lost */
 export async function rejectReconciliation(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   id: number,
-  rejection: Rejection,
+  { code, detail }: Rejection,
 ): Promise<void> {
-  const { code, detail } = rejection;
-  const { mailboxId, token } = lease;
   assertHeld(await db.query(REJECT, [id, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
 }
