@@ -2,9 +2,8 @@
  * The end of a run, in one statement because every idle poll executes it. It releases the lease, updates the mailbox row, the
  * status row and the run row, and returns the totals for the log line.
  */
-import { AppError } from '../errors.ts';
 import type { Queryable } from './database.ts';
-import type { Lease } from './lease.ts';
+import { assertHeld, type Lease } from './lease.ts';
 import { camelCase, type RowOfStatement } from './rows.ts';
 import type { RunCounts } from './runs.ts';
 import { statement } from './statement.ts';
@@ -251,7 +250,7 @@ export async function finishRun(
   run: FinishedRun,
 ): Promise<RunEnd | 'newer_hint'> {
   const { counts, failure } = run;
-  const { rows } = await db.query(FINISH, [
+  const finished = await db.query(FINISH, [
     lease.mailboxId,
     lease.token,
     run.releasesAnyway,
@@ -268,9 +267,7 @@ export async function finishRun(
     run.watchTopic,
     run.isAdded,
   ]);
-  const row = rows[0];
-  if (row === undefined) throw new AppError('lease_lost', `The mailbox ${lease.mailboxId} is gone.`);
-  const { hasNewerHint, ...end } = camelCase(row);
+  const { hasNewerHint, ...end } = camelCase(assertHeld(finished));
   return hasNewerHint ? 'newer_hint' : end;
 }
 

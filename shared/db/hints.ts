@@ -1,16 +1,7 @@
 /** The hint of a mailbox: the newest history id that a push has announced. */
 import type { Queryable } from './database.ts';
+import { camelCase, onlyRow, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
-
-export interface RecordedHint {
-  readonly mailboxId: number;
-  /** The history id is newer than all that earlier pushes announced. */
-  readonly isNewest: boolean;
-  /** No listing has shown it yet. */
-  readonly isUnseen: boolean;
-  /** Whose credentials reach the mailbox; `removed`: neither the environment nor an added mailbox has it. */
-  readonly owner: 'first' | 'added' | 'removed';
-}
 
 // One plain update, because joining a locked read of the same row makes concurrent pushes deadlock (SQLSTATE 40P01). hint_at is
 // the time of this transaction exactly when the hint was raised.
@@ -23,27 +14,35 @@ set hint_history_id = greatest(m.hint_history_id, $2::numeric),
     hint_at = case when coalesce($2::numeric > m.hint_history_id, true) then now() else m.hint_at end,
     pushed_at = now()
 where m.email_address = $1::text
-returning m.id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen,
-          exists (
-            select 1
-            from mailbox_settings a
-            where a.mailbox_id = m.id
-              and a.access <> 'environment'
-          ) as is_added,
-          m.credential_fingerprint is distinct from $3::text
-            and exists (
+returning m.id as mailbox_id, m.hint_at = now() as is_newest, has_newer_hint(m) as is_unseen,
+          case
+            when exists (
+              select 1
+              from mailbox_settings a
+              where a.mailbox_id = m.id
+                and a.access <> 'environment'
+            ) then 'added'
+            when m.credential_fingerprint is distinct from $3::text and exists (
               select 1
               from mailboxes f
               where f.credential_fingerprint = $3::text
-            ) as is_foreign`,
+            ) then 'removed'
+            else 'first'
+          end as owner`,
   {
-    id: 'integer',
+    mailbox_id: 'integer',
+    /** The history id is newer than all that earlier pushes announced. */
     is_newest: 'boolean',
+    /** No listing has shown it yet. */
     is_unseen: 'boolean',
-    is_added: 'boolean',
-    is_foreign: 'boolean',
+    owner: 'text',
   },
 );
+
+export interface RecordedHint extends RowOfStatement<typeof RECORD_HINT> {
+  /** Whose credentials reach the mailbox; `removed`: neither the environment nor an added mailbox has it. */
+  readonly owner: 'first' | 'added' | 'removed';
+}
 
 /**
  * Stores the newest history id that a push announced. May run twice; an older hint changes only `pushed_at`.
@@ -61,10 +60,7 @@ export async function recordHint(
     hint.historyId,
     firstFingerprint,
   ]);
-  const row = rows[0];
-  if (row === undefined) return null;
-  const owner = row.is_added ? 'added' : row.is_foreign ? 'removed' : 'first';
-  return { mailboxId: row.id, isNewest: row.is_newest, isUnseen: row.is_unseen, owner };
+  return rows[0] === undefined ? null : (camelCase(rows[0]) as RecordedHint);
 }
 
 // $1 mailbox id
@@ -75,8 +71,7 @@ const HAS_NEWER_HINT = statement(
 
 /** Returns whether a push has announced history that no listing has shown. */
 export async function hasNewerHint(db: Queryable, mailboxId: number): Promise<boolean> {
-  const { rows } = await db.query(HAS_NEWER_HINT, [mailboxId]);
-  return rows[0]?.has_newer_hint ?? false;
+  return (await onlyRow(db, HAS_NEWER_HINT, [mailboxId])).has_newer_hint;
 }
 
 // $1 mailbox id, $2 history id

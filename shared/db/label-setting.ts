@@ -25,8 +25,7 @@ where id = $1::integer`,
 export type LabelColumns = RowOfStatement<typeof READ>;
 
 export async function readLabel(db: Queryable, mailboxId: number): Promise<LabelColumns> {
-  const { rows } = await db.query(READ, [mailboxId]);
-  return rows[0] === undefined ? { setting: null, labelId: null, reopenedToId: null } : camelCase(rows[0]);
+  return camelCase(await onlyRow(db, READ, [mailboxId]));
 }
 
 // Clears the error of an earlier resolution.

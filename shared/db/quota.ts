@@ -4,6 +4,7 @@
  * second of its reservation is then within a quota that Gmail refills continuously.
  */
 import type { Queryable } from './database.ts';
+import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
 const MAX_PAUSE_SECONDS = 16;
@@ -138,9 +139,8 @@ export async function reserveUnits(
   let [row] = (await db.query(RESERVE, parameters)).rows;
   if (row === undefined) {
     await db.query(CREATE_BUCKET, [mailboxId, ask.unitsPerMinute]);
-    [row] = (await db.query(RESERVE, parameters)).rows;
+    row = await onlyRow(db, RESERVE, parameters);
   }
-  if (row === undefined) throw new Error('The bucket of the mailbox was deleted while units were reserved.');
   return {
     units: row.granted_units,
     // A millisecond more, because a timer may fire early.

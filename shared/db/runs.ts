@@ -5,21 +5,7 @@ import { statement } from './statement.ts';
 
 export type Trigger = 'schedule' | 'push' | 'manual';
 
-export interface RunCounts {
-  discovered: number;
-  stored: number;
-  gone: number;
-  ignored: number;
-  failed: number;
-  dead: number;
-  quotaUnits: number;
-  /** Calls that Gmail rate-limited. */
-  rateLimited: number;
-  /** The longest time from Gmail's acceptance of a live email to its commit; null when the run stored none. */
-  arrivalToStoredMaxMs: number | null;
-}
-
-export function noCounts(): RunCounts {
+export function noCounts() {
   return {
     discovered: 0,
     stored: 0,
@@ -28,10 +14,14 @@ export function noCounts(): RunCounts {
     failed: 0,
     dead: 0,
     quotaUnits: 0,
+    /** Calls that Gmail rate-limited. */
     rateLimited: 0,
-    arrivalToStoredMaxMs: null,
+    /** The longest time from Gmail's acceptance of a live email to its commit; null when the run stored none. */
+    arrivalToStoredMaxMs: null as number | null,
   };
 }
+
+export type RunCounts = ReturnType<typeof noCounts>;
 
 // $1 trigger text, $2 error code text
 const INSERT_UNIDENTIFIED = statement(

@@ -1,14 +1,7 @@
 /** The push watch of a mailbox: its topic, its expiry, registration errors, and whether its pushes arrive. */
 import type { Queryable } from './database.ts';
-import { onlyRow } from './rows.ts';
+import { camelCase, onlyRow, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
-
-export interface WatchState {
-  readonly topic: string | null;
-  readonly errorCode: string | null;
-  /** Must be registered now. */
-  readonly isDue: boolean;
-}
 
 /**
  * A watch lasts seven days, and no API call reports whether Gmail still serves it. Gmail recommends registering it daily.
@@ -42,6 +35,7 @@ where m.id = $1::integer`,
 /**
  * @param topic the configured one; null for none
  * @param renewAfterSeconds a registration of this age is renewed
+ * @returns `isDue`: the watch must be registered now
  */
 export async function readWatch(
   db: Queryable,
@@ -49,10 +43,8 @@ export async function readWatch(
   topic: string | null,
   fingerprint: string | null,
   renewAfterSeconds = RENEW_EVERY_SECONDS,
-): Promise<WatchState> {
-  const { rows } = await db.query(READ, [mailboxId, topic, fingerprint, renewAfterSeconds]);
-  const row = rows[0];
-  return { topic: row?.topic ?? null, errorCode: row?.error_code ?? null, isDue: row?.is_due ?? false };
+): Promise<RowOfStatement<typeof READ>> {
+  return camelCase(await onlyRow(db, READ, [mailboxId, topic, fingerprint, renewAfterSeconds]));
 }
 
 // $1 mailbox id, $2 topic, $3 time of the registration, $4 end, $5 fingerprint
