@@ -9,12 +9,6 @@ import { openIncident, reopenIncident } from './incidents.ts';
 import { assertHeld, type Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/**
- * The gap begins this long before the last reconciliation. Gmail keeps spam for 30 days. A message that a user moved out of
- * spam or labeled while the history was unread may have arrived that long ago.
- */
-const OVERLAP_SECONDS = 31 * 86_400;
-
 export interface HistoryGap {
   readonly incidentId: number;
   /** False when the last gap is still open or the history also expired within the last hour: the incident continues. */
@@ -23,9 +17,11 @@ export interface HistoryGap {
   readonly query: string;
 }
 
+// The gap begins 31 days before the last reconciliation, because Gmail keeps spam for 30: a message that a user moved out of
+// spam or labeled while the history was unread may have arrived that long ago.
 // Replaces an open gap by one that reaches equally far back. Trash is listed, because a message that has been deleted since was
 // received too. Gmail's search has a resolution of one second, so the window begins one second earlier.
-// $1 mailbox id, $2 overlap seconds
+// $1 mailbox id
 const PLAN_GAP = statement(
   `
 with replaced as (
@@ -41,7 +37,7 @@ planned as (
          '-in:spam -in:drafts after:' || floor(extract(epoch from greatest(
            m.created_at,
            (
-             select max(r.started_at) - $2::integer * interval '1 second'
+             select max(r.started_at) - interval '31 days'
              from reconciliations r
              where r.mailbox_id = m.id
                and r.evaluated_at is not null
@@ -117,7 +113,7 @@ export async function planHistoryGap(
 ): Promise<HistoryGap> {
   const { mailboxId } = lease;
   return await db.transaction(async (tx) => {
-    const job = assertHeld(await tx.query(PLAN_GAP, [mailboxId, OVERLAP_SECONDS]));
+    const job = assertHeld(await tx.query(PLAN_GAP, [mailboxId]));
     await tx.query(RESTART_RECONCILIATION, [mailboxId]);
     const detail = {
       expired_history_id: job.cursor_history_id,

@@ -18,9 +18,6 @@ export interface Rejection {
   readonly detail: string;
 }
 
-/** After this time a rejected listing that the system needs is retried. */
-export const REJECTED_WAIT_SECONDS = 3_600;
-
 // $1 mailbox id
 // No row: no job can be continued now. A gap comes first, because it may hide missing mail.
 const NEXT = statement(
@@ -141,7 +138,7 @@ export async function restartListJob(db: Queryable, lease: Lease, jobId: number)
   assertHeld(await db.query(RESTART, [jobId, lease.mailboxId, lease.token]));
 }
 
-// $1 job id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
+// $1 job id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail
 const REJECT = statement(
   `
 update list_jobs
@@ -153,7 +150,7 @@ set error_code = $4::text,
     finished_at = case when purpose = 'backfill' then now() end,
     not_before = case
       when purpose = 'backfill' then not_before
-      else now() + $6::integer * interval '1 second'
+      else now() + interval '1 hour'
     end
 where id = $1::integer
   and holds_lease($2::integer, $3::uuid)`,
@@ -172,7 +169,7 @@ export async function rejectListJob(
   jobId: number,
   { code, detail }: Rejection,
 ): Promise<void> {
-  assertHeld(await db.query(REJECT, [jobId, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
+  assertHeld(await db.query(REJECT, [jobId, mailboxId, token, code, detail]));
 }
 
 // $1 job id, $2 mailbox id, $3 lease token, $4 query

@@ -7,7 +7,6 @@ import type { Queryable } from './database.ts';
 import { onlyRow } from './rows.ts';
 import { statement } from './statement.ts';
 
-const MAX_PAUSE_SECONDS = 16;
 const MAX_RETRY_AFTER_MS = 60_000;
 
 export interface Reservation {
@@ -96,16 +95,15 @@ where q.mailbox_id = $1::integer`,
   { isRepeatable: false },
 );
 
-// $1 mailbox id, $2 length in seconds of the pause that the limited call followed, $3 longest pause in seconds,
-// $4 shortest pause in ms
+// $1 mailbox id, $2 length in seconds of the pause that the limited call followed, $3 shortest pause in ms
 // No row: another call has started or ended a pause since.
 const PAUSE = statement(
   `
 update mailbox_quota
-set pause_seconds = least($3::integer, greatest(1, 2 * pause_seconds)),
+set pause_seconds = least(16, greatest(1, 2 * pause_seconds)),
     paused_until = clock_timestamp() + greatest(
-      $4::integer * interval '1 millisecond',
-      least($3::integer, greatest(1, 2 * pause_seconds)) * interval '1 second')
+      $3::integer * interval '1 millisecond',
+      least(16, greatest(1, 2 * pause_seconds)) * interval '1 second')
 where mailbox_id = $1::integer
   and pause_seconds = $2::integer
 returning pause_seconds`,
@@ -174,7 +172,7 @@ export async function pauseSpending(
   retryAfterMs = 0,
 ): Promise<number | null> {
   const shortestMs = Math.min(Math.round(retryAfterMs), MAX_RETRY_AFTER_MS);
-  const { rows } = await db.query(PAUSE, [mailboxId, after, MAX_PAUSE_SECONDS, shortestMs]);
+  const { rows } = await db.query(PAUSE, [mailboxId, after, shortestMs]);
   return rows[0]?.pause_seconds ?? null;
 }
 

@@ -13,8 +13,6 @@ import { statement } from './statement.ts';
 const SLICE_COUNT = 5_000;
 /** Missing ids in the detail of the incident; the ledger has them all. */
 const MAX_NAMED_IDS = 20;
-/** Recent reconciliations to clean up, because a process can die before it has deleted their ids. */
-const CLEANED_RECONCILIATIONS = 10;
 
 // A reconciliation can be evaluated once it is listed and, after the settle time, a run has listed the history to its end. One
 // without unknown ids need not wait. The ledger row of an id that the history showed has a history id. An id that a rule
@@ -158,8 +156,9 @@ export async function evaluateSlice(
   });
 }
 
-// Not fenced by the lease: the ids of evaluated reconciliations are no longer needed.
-// $1 mailbox id, $2 ids per batch, $3 number of recent reconciliations
+// Not fenced by the lease: the ids of evaluated reconciliations are no longer needed. Reads the last ten, because a process can
+// die before it has deleted their ids.
+// $1 mailbox id, $2 ids per batch
 const REMOVE_IDS = statement(
   `
 delete from reconciliation_ids
@@ -171,7 +170,7 @@ where ctid = any (array(
     where mailbox_id = $1::integer
       and evaluated_at is not null
     order by evaluated_at desc
-    limit $3::integer
+    limit 10
   ) r
   join reconciliation_ids i on i.reconciliation_id = r.id
   limit $2::integer
@@ -185,6 +184,6 @@ export async function removeEvaluatedIds(
   mailboxId: number,
   batchCount = SLICE_COUNT,
 ): Promise<boolean> {
-  const { rowCount } = await db.query(REMOVE_IDS, [mailboxId, batchCount, CLEANED_RECONCILIATIONS]);
+  const { rowCount } = await db.query(REMOVE_IDS, [mailboxId, batchCount]);
   return rowCount === batchCount;
 }

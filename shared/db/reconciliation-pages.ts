@@ -7,7 +7,7 @@
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type Lease } from './lease.ts';
 import { upsertListed } from './ledger.ts';
-import { type ListedPage, REJECTED_WAIT_SECONDS, type Rejection } from './list-jobs.ts';
+import type { ListedPage, Rejection } from './list-jobs.ts';
 import { camelCase, type RowOfStatement } from './rows.ts';
 import { statement } from './statement.ts';
 
@@ -83,7 +83,7 @@ returning gmail_message_id, was_known`,
 // these has other labels now, and one that was ignored as sent has the label, which overrides SENT. A listed message is not
 // gone either. All are fetched, and the ignored ones are checked by their current labels. A message that an earlier
 // reconciliation fetched, with the same result, is fetched again once per day, not at every reconciliation.
-// $1 mailbox id, $2 ids, $3 label id of the listing or null, $4 seconds until a message is fetched again
+// $1 mailbox id, $2 ids, $3 label id of the listing or null
 const REFETCH = statement(
   `
 update email_ledger l
@@ -104,12 +104,10 @@ where l.mailbox_id = $1::integer
     or l.state = 'ignored' and (
       l.ignored_rule in ('spam', 'draft')
         or l.ignored_rule in ('label', 'sent') and $3::text is not null))
-  and (l.source <> 'reconciliation' or l.resolved_at <= now() - $4::integer * interval '1 second')
+  and (l.source <> 'reconciliation' or l.resolved_at <= now() - interval '1 day')
 returning l.gmail_message_id`,
   { gmail_message_id: 'text' },
 );
-
-const REFETCH_AFTER_SECONDS = 86_400;
 
 // At the end of a listing that found unknown ids, the evaluation waits for the history to show them.
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds,
@@ -151,7 +149,7 @@ export async function enterReconciliationPage(
     const { rows } = await tx.query(KEEP_IDS, [id, mailboxId, page.ids]);
     const unknown = rows.filter((row) => !row.was_known).map((row) => row.gmail_message_id);
     const newCount = await upsertListed(tx, mailboxId, 'reconciliation', unknown, page.labelId);
-    const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId, REFETCH_AFTER_SECONDS]);
+    const refetched = await tx.query(REFETCH, [mailboxId, page.ids, page.labelId]);
     assertHeld(
       await tx.query(MOVE, [id, mailboxId, token, page.nextPageToken, page.settleSeconds, page.labelId]),
     );
@@ -176,7 +174,7 @@ export async function restartReconciliation(db: Queryable, lease: Lease, id: num
   assertHeld(await db.query(RESTART, [id, lease.mailboxId, lease.token]));
 }
 
-// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail, $6 wait seconds
+// $1 reconciliation id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail
 const REJECT = statement(
   `
 update reconciliations
@@ -184,7 +182,7 @@ set error_code = $4::text,
     error_detail = $5::text,
     page_token = null,
     restart_count = 0,
-    not_before = now() + $6::integer * interval '1 second'
+    not_before = now() + interval '1 hour'
 where id = $1::bigint
   and holds_lease($2::integer, $3::uuid)`,
   {},
@@ -197,5 +195,5 @@ export async function rejectReconciliation(
   id: number,
   { code, detail }: Rejection,
 ): Promise<void> {
-  assertHeld(await db.query(REJECT, [id, mailboxId, token, code, detail, REJECTED_WAIT_SECONDS]));
+  assertHeld(await db.query(REJECT, [id, mailboxId, token, code, detail]));
 }

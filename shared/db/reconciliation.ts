@@ -13,18 +13,12 @@ import type { Queryable } from './database.ts';
 import type { Lease } from './lease.ts';
 import { statement } from './statement.ts';
 
-/** The longest window without an operator's request. Gmail keeps spam and trash for 30 days. */
-const WIDE_WINDOW_SECONDS = 31 * 86_400;
-/** Two days are one page of 500 ids for most mailboxes, 5 units. */
-const WINDOW_SECONDS = 2 * 86_400;
-/** A window begins this long before the last reconciliation: Gmail dates the mail, the database dates the reconciliation. */
-const OVERLAP_SECONDS = 3_600;
-
-// A window never begins before the first start of the mailbox, and always reaches back to the last reconciliation. It is wide
-// when no wide one began within its interval. Gmail's search has a resolution of one second, so the window begins one second earlier;
-// a rule excludes older messages when they are fetched.
-// $1 mailbox id, $2 lease token, $3 seconds between reconciliations, $4 window seconds, $5 wide window seconds,
-// $6 overlap seconds, $7 seconds between wide ones
+// A window of two days is one page of 500 ids for most mailboxes, 5 units. A wide one has 31 days, because Gmail keeps spam and
+// trash for 30. It is wide when no wide one began within its interval. A window never begins before the first start of the
+// mailbox, and always reaches back to an hour before the last reconciliation: Gmail dates the mail, the database dates the
+// reconciliation. Gmail's search has a resolution of one second, so the window begins one second earlier; a rule excludes older
+// messages when they are fetched.
+// $1 mailbox id, $2 lease token, $3 seconds between reconciliations, $4 seconds between wide ones
 // No row: none is due, or the lease was lost.
 const PLAN = statement(
   `
@@ -37,8 +31,8 @@ cross join lateral (
            select 1
            from reconciliations r
            where r.mailbox_id = m.id
-             and r.started_at > now() - $7::integer * interval '1 second'
-             and r.window_begins_at <= greatest(m.created_at, r.started_at - $5::integer * interval '1 second')
+             and r.started_at > now() - $4::integer * interval '1 second'
+             and r.window_begins_at <= greatest(m.created_at, r.started_at - interval '31 days')
          ) as had_wide,
          (
            select max(r.started_at)
@@ -51,8 +45,8 @@ cross join lateral (
   select greatest(
            m.created_at,
            least(
-             now() - case when l.had_wide then $4::integer else $5::integer end * interval '1 second',
-             coalesce(l.last_started_at, m.created_at) - $6::integer * interval '1 second')
+             now() - case when l.had_wide then interval '2 days' else interval '31 days' end,
+             coalesce(l.last_started_at, m.created_at) - interval '1 hour')
          ) as begins_at
 ) w
 where m.id = $1::integer
@@ -66,19 +60,11 @@ returning id`,
 /** Plans the next reconciliation when it is due. May run twice. @returns false when none is due */
 export async function planReconciliation(
   db: Queryable,
-  lease: Lease,
+  { mailboxId, token }: Lease,
   everySeconds: number,
   wideEverySeconds = 86_400,
 ): Promise<boolean> {
-  const { rowCount } = await db.query(PLAN, [
-    lease.mailboxId,
-    lease.token,
-    everySeconds,
-    WINDOW_SECONDS,
-    WIDE_WINDOW_SECONDS,
-    OVERLAP_SECONDS,
-    wideEverySeconds,
-  ]);
+  const { rowCount } = await db.query(PLAN, [mailboxId, token, everySeconds, wideEverySeconds]);
   return rowCount > 0;
 }
 
