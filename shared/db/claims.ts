@@ -200,15 +200,12 @@ function toClaim(row: RowOf<typeof CLAIM_COLUMNS>): Claim {
 }
 
 // $1 mailbox id, $2 token, $3 ids or null for all claims of this lease
-const RELEASE = statement(
-  `
+const RELEASE = statement(`
 update email_ledger
 set claim_token = null
 where mailbox_id = $1::integer
   and claim_token = $2::uuid
-  and ($3::text[] is null or gmail_message_id = any ($3::text[]))`,
-  {},
-);
+  and ($3::text[] is null or gmail_message_id = any ($3::text[]))`);
 
 /** Ends claims without an attempt: the messages are due as before. May run twice. */
 export async function releaseClaims(
@@ -220,8 +217,7 @@ export async function releaseClaims(
 }
 
 // $1 mailbox id, $2 token, $3 id, $4 state, $5 rule or null
-const RESOLVE = statement(
-  `
+const RESOLVE = statement(`
 update email_ledger
 set state = $4::text,
     ignored_rule = $5::text,
@@ -234,9 +230,7 @@ set state = $4::text,
 where mailbox_id = $1::integer
   and gmail_message_id = $3::text
   and claim_token = $2::uuid
-  and state in ('pending', 'dead')`,
-  {},
-);
+  and state in ('pending', 'dead')`);
 
 export type Resolution = { readonly state: 'gone' } | { readonly state: 'ignored'; readonly rule: string };
 

@@ -46,8 +46,7 @@ export async function listDeadLetters(
 
 // A message that crashed its process is still fetched alone.
 // $1 mailbox id, $2 ids or null, $3 error codes or null
-const REQUEUE = statement(
-  `
+const REQUEUE = statement(`
 update email_ledger
 set state = 'pending',
     attempt_count = 0,
@@ -61,9 +60,7 @@ where mailbox_id = $1::integer
   and state = 'dead'
   and (given_up_at is null or $2::text[] is not null or $3::text[] is not null)
   and ($2::text[] is null or gmail_message_id = any ($2::text[]))
-  and ($3::text[] is null or error_code = any ($3::text[]))`,
-  {},
-);
+  and ($3::text[] is null or error_code = any ($3::text[]))`);
 
 /**
  * Makes the selected dead letters pending and resets their attempts; without a selection, none that was given up. May run twice.
@@ -80,8 +77,7 @@ export async function requeueDeadLetters(
 }
 
 // $1 mailbox id, $2 ids or null, $3 error codes or null
-const GIVE_UP = statement(
-  `
+const GIVE_UP = statement(`
 update email_ledger
 set given_up_at = now(),
     next_attempt_at = null
@@ -89,9 +85,7 @@ where mailbox_id = $1::integer
   and state = 'dead'
   and given_up_at is null
   and ($2::text[] is null or gmail_message_id = any ($2::text[]))
-  and ($3::text[] is null or error_code = any ($3::text[]))`,
-  {},
-);
+  and ($3::text[] is null or error_code = any ($3::text[]))`);
 
 /** Gives up the selected dead letters: they are not retried and no longer count as failing. @returns how many */
 export async function giveUpDeadLetters(

@@ -17,8 +17,7 @@ const DEAD_RETRY_DAYS = 14;
 // After a charged failure the wait is 20 s, and triples each time up to 4 h. While no failure is charged, the wait is the age
 // of the message, from 20 s to 5 min. A dead message waits for a day. The random factor spreads the attempts.
 // $1 mailbox id, $2 token, $3 id, $4 code, $5 detail, $6 was claimed early, $7 factor 0.75 to 1, $8 days to retry dead messages
-const RECORD = statement(
-  `
+const RECORD = statement(`
 update email_ledger
 set claim_token = null,
     is_crash_suspect = false,
@@ -40,9 +39,7 @@ set claim_token = null,
 where mailbox_id = $1::integer
   and gmail_message_id = $3::text
   and claim_token = $2::uuid
-  and state in ('pending', 'dead')`,
-  {},
-);
+  and state in ('pending', 'dead')`);
 
 /** Ends a claim whose attempt failed. Charges nothing. May run twice. */
 export async function recordFailure(
@@ -113,17 +110,14 @@ export async function chargeFailures(
 }
 
 // $1 mailbox id, $2 token
-const WAKE = statement(
-  `
+const WAKE = statement(`
 update email_ledger
 set next_attempt_at = now()
 where mailbox_id = $1::integer
   and state = 'pending'
   and last_attempt_at is not null
   and next_attempt_at > now()
-  and holds_lease($1::integer, $2::uuid)`,
-  {},
-);
+  and holds_lease($1::integer, $2::uuid)`);
 
 /**
  * Makes all waiting messages due. Called when the longest waiting one was stored, because the cause may be gone. May run twice.

@@ -57,8 +57,7 @@ join mailboxes m on m.id = p.mailbox_id`,
 // The history can no longer show the ids that an open reconciliation found unknown, so they would count as missing. It restarts
 // and lists them again, as known.
 // $1 mailbox id
-const RESTART_RECONCILIATION = statement(
-  `
+const RESTART_RECONCILIATION = statement(`
 with restarted as (
   update reconciliations
   set page_token = null,
@@ -80,14 +79,11 @@ with restarted as (
 )
 delete from reconciliation_ids
 where reconciliation_id in (select id from restarted)
-  and not was_known`,
-  {},
-);
+  and not was_known`);
 
 // $1 mailbox id, $2 lease token, $3 current history id
 // Touches no row: the lease was lost.
-const PIN = statement(
-  `
+const PIN = statement(`
 update mailboxes
 set cursor_history_id = $3::numeric,
     unconfirmed_history_id = null,
@@ -96,9 +92,7 @@ set cursor_history_id = $3::numeric,
     shown_history_id = null
 where id = $1::integer
   and lease_token = $2::uuid
-  and lease_expires_at > now()`,
-  {},
-);
+  and lease_expires_at > now()`);
 
 /**
  * Plans the gap and pins the cursor.

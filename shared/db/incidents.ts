@@ -121,15 +121,12 @@ export async function closeListedGaps(db: Queryable, mailboxId: number): Promise
 }
 
 // $1 mailbox id
-const CLOSE_MISSING = statement(
-  `
+const CLOSE_MISSING = statement(`
 update incidents
 set closed_at = now()
 where mailbox_id = $1::integer
   and kind = 'missing_found'
-  and closed_at is null`,
-  {},
-);
+  and closed_at is null`);
 
 /** Closes `missing_found`, for a later reconciliation that found no missing message. May run twice. */
 export async function closeMissing(tx: Queryable, mailboxId: number): Promise<void> {

@@ -31,8 +31,7 @@ export async function readLabel(db: Queryable, mailboxId: number): Promise<Label
 // Clears the error of an earlier resolution.
 // $1 mailbox id, $2 setting or null, $3 label id or null, $4 make messages pending that were ignored for their label, $5 error
 // or null
-const SAVE = statement(
-  `
+const SAVE = statement(`
 update mailboxes
 set label_setting = $2::text,
     label_id = $3::text,
@@ -45,9 +44,7 @@ set label_setting = $2::text,
       when $5::text is not null then $5::text
       when last_error_code <> 'label_missing' then last_error
     end
-where id = $1::integer`,
-  {},
-);
+where id = $1::integer`);
 
 /** @param label `setting` is null when no label is configured; `reopens` is true when the label has changed */
 export async function saveLabel(
@@ -109,14 +106,11 @@ from batch b`,
 // A separate statement, because the history too locks ledger rows before the mailbox row. If the label has changed again in
 // between, no row matches and reopening starts over.
 // $1 mailbox id, $2 ledger id before, $3 ledger id now or null
-const MOVE_REOPENED = statement(
-  `
+const MOVE_REOPENED = statement(`
 update mailboxes
 set label_reopened_to_id = $3::bigint
 where id = $1::integer
-  and label_reopened_to_id = $2::bigint`,
-  {},
-);
+  and label_reopened_to_id = $2::bigint`);
 
 /**
  * Makes one batch of messages pending that were ignored under another label. Each is fetched and checked again. May run twice.

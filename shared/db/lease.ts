@@ -119,16 +119,13 @@ export async function takeLease(
 }
 
 // $1 mailbox id, $2 token, $3 holder, $4 lifetime in ms
-const TAKE_WITHOUT_RUN = statement(
-  `
+const TAKE_WITHOUT_RUN = statement(`
 update mailboxes
 set lease_token = $2::uuid,
     lease_holder = $3::text,
     lease_expires_at = now() + $4::integer * interval '1 millisecond'
 where id = $1::integer
-  and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)`,
-  {},
-);
+  and (lease_expires_at is null or lease_expires_at <= now() or lease_token = $2::uuid)`);
 
 /** Takes the lease for work that is no run. @returns false when another instance holds it */
 export async function takeLeaseWithoutRun(db: Queryable, lease: Lease, holder: string): Promise<boolean> {
@@ -137,15 +134,12 @@ export async function takeLeaseWithoutRun(db: Queryable, lease: Lease, holder: s
 }
 
 // $1 mailbox id, $2 token, $3 lifetime in ms
-const RENEW = statement(
-  `
+const RENEW = statement(`
 update mailboxes
 set lease_expires_at = now() + $3::integer * interval '1 millisecond'
 where id = $1::integer
   and lease_token = $2::uuid
-  and lease_expires_at > now()`,
-  {},
-);
+  and lease_expires_at > now()`);
 
 /** Extends the lease (heartbeat). @returns false when the lease was lost */
 export async function renewLease(db: Queryable, lease: Lease): Promise<boolean> {
@@ -154,16 +148,13 @@ export async function renewLease(db: Queryable, lease: Lease): Promise<boolean> 
 }
 
 // $1 mailbox id, $2 token
-const RELEASE = statement(
-  `
+const RELEASE = statement(`
 update mailboxes
 set lease_token = null,
     lease_holder = null,
     lease_expires_at = null
 where id = $1::integer
-  and lease_token = $2::uuid`,
-  {},
-);
+  and lease_token = $2::uuid`);
 
 /** Releases the lease without recording a run. May run twice. */
 export async function releaseLease(db: Queryable, lease: Lease): Promise<void> {

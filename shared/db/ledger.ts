@@ -185,8 +185,7 @@ export async function upsertListed(
 }
 
 // $1 mailbox id, $2 ids, $3 labels unknown
-const UNIGNORE = statement(
-  `
+const UNIGNORE = statement(`
 update email_ledger
 set state = 'pending',
     ignored_rule = null,
@@ -198,9 +197,7 @@ set state = 'pending',
 where mailbox_id = $1::integer
   and gmail_message_id = any ($2::text[])
   and state = 'ignored'
-  and ignored_rule <> 'before_start'`,
-  {},
-);
+  and ignored_rule <> 'before_start'`);
 
 /**
  * Makes ignored ids pending after a label change made them eligible. Does not enter unknown ids.

@@ -61,8 +61,7 @@ export async function findNextListJob(db: Queryable, mailboxId: number): Promise
 // $1 job id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 ids on the page, $6 new ids, $7 settle seconds,
 // $8 label id of the listing or null
 // Touches no row: the lease was lost.
-const MOVE = statement(
-  `
+const MOVE = statement(`
 update list_jobs j
 set page_token = $4::text,
     label_id = $8::text,
@@ -85,9 +84,7 @@ from (
   where b.id = $1::integer
 ) again
 where j.id = again.id
-  and holds_lease($2::integer, $3::uuid)`,
-  {},
-);
+  and holds_lease($2::integer, $3::uuid)`);
 
 /** A page of messages.list. */
 export interface ListedPage {
@@ -139,8 +136,7 @@ export async function restartListJob(db: Queryable, lease: Lease, jobId: number)
 }
 
 // $1 job id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail
-const REJECT = statement(
-  `
+const REJECT = statement(`
 update list_jobs
 set error_code = $4::text,
     error_detail = $5::text,
@@ -153,9 +149,7 @@ set error_code = $4::text,
       else now() + interval '1 hour'
     end
 where id = $1::integer
-  and holds_lease($2::integer, $3::uuid)`,
-  {},
-);
+  and holds_lease($2::integer, $3::uuid)`);
 
 /**
  * Records that Gmail rejected the listing. A backfill ends with the error, and the operator can plan another query. The first
@@ -173,14 +167,11 @@ export async function rejectListJob(
 }
 
 // $1 job id, $2 mailbox id, $3 lease token, $4 query
-const REPLACE_QUERY = statement(
-  `
+const REPLACE_QUERY = statement(`
 update list_jobs
 set query = $4::text
 where id = $1::integer
-  and holds_lease($2::integer, $3::uuid)`,
-  {},
-);
+  and holds_lease($2::integer, $3::uuid)`);
 
 /** Gives a rejected listing the query that the operator has corrected. May run twice. @throws {AppError} lease_lost */
 export async function replaceListQuery(

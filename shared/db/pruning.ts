@@ -77,7 +77,6 @@ where id in (
   order by started_at
   limit $2::integer
 )`,
-  {},
 );
 
 /** Deletes some of the oldest runs. May run twice. @returns how many */
@@ -99,7 +98,6 @@ where id in (
   order by id
   limit $2::integer
 )`,
-  {},
 );
 
 /** Deletes some of the oldest records of who read which email. May run twice. @returns how many */
@@ -133,7 +131,6 @@ select mailbox_id, state, sum(change)
 from removed
 group by mailbox_id, state
 having sum(change) <> 0`,
-  {},
 );
 
 /** Replaces the changes of a mailbox by their sums, if `has_many_ledger_changes` is true. May run at any time, and twice. */

@@ -74,13 +74,10 @@ from granted g`,
 );
 
 // $1 mailbox id, $2 units per minute
-const CREATE_BUCKET = statement(
-  `
+const CREATE_BUCKET = statement(`
 insert into mailbox_quota (mailbox_id, available_units, refilled_at)
 values ($1::integer, quota_capacity($2::integer), clock_timestamp())
-on conflict (mailbox_id) do nothing`,
-  {},
-);
+on conflict (mailbox_id) do nothing`);
 
 // $1 mailbox id, $2 units, $3 units per minute
 const RELEASE = statement(
@@ -111,15 +108,12 @@ returning pause_seconds`,
 );
 
 // $1 mailbox id, $2 length in seconds of the pause that the successful call followed, $3 the next reservation is for one call
-const CLEAR_PAUSE = statement(
-  `
+const CLEAR_PAUSE = statement(`
 update mailbox_quota
 set pause_seconds = case when $3::boolean then pause_seconds else 0 end,
     paused_until = null
 where mailbox_id = $1::integer
-  and pause_seconds = $2::integer`,
-  {},
-);
+  and pause_seconds = $2::integer`);
 
 /**
  * Reserves units, which count as spent until they are released. If it runs twice, it reserves twice; the extra units refill

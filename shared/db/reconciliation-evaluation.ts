@@ -159,8 +159,7 @@ export async function evaluateSlice(
 // Not fenced by the lease: the ids of evaluated reconciliations are no longer needed. Reads the last ten, because a process can
 // die before it has deleted their ids.
 // $1 mailbox id, $2 ids per batch
-const REMOVE_IDS = statement(
-  `
+const REMOVE_IDS = statement(`
 delete from reconciliation_ids
 where ctid = any (array(
   select i.ctid
@@ -174,9 +173,7 @@ where ctid = any (array(
   ) r
   join reconciliation_ids i on i.reconciliation_id = r.id
   limit $2::integer
-))`,
-  {},
-);
+))`);
 
 /** Deletes a batch of ids of evaluated reconciliations. May run twice. @returns false when none are left */
 export async function removeEvaluatedIds(

@@ -113,8 +113,7 @@ returning l.gmail_message_id`,
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 next page token or null, $5 settle seconds,
 // $6 label id of the listing or null
 // Touches no row: the lease was lost.
-const MOVE = statement(
-  `
+const MOVE = statement(`
 update reconciliations
 set page_token = $4::text,
     label_id = $6::text,
@@ -126,9 +125,7 @@ set page_token = $4::text,
       else not_before
     end
 where id = $1::bigint
-  and holds_lease($2::integer, $3::uuid)`,
-  {},
-);
+  and holds_lease($2::integer, $3::uuid)`);
 
 /**
  * Enters one page. May run twice. A page of a listing that has been replaced since is dropped: the new listing repeats it.
@@ -175,8 +172,7 @@ export async function restartReconciliation(db: Queryable, lease: Lease, id: num
 }
 
 // $1 reconciliation id, $2 mailbox id, $3 lease token, $4 error code, $5 error detail
-const REJECT = statement(
-  `
+const REJECT = statement(`
 update reconciliations
 set error_code = $4::text,
     error_detail = $5::text,
@@ -184,9 +180,7 @@ set error_code = $4::text,
     restart_count = 0,
     not_before = now() + interval '1 hour'
 where id = $1::bigint
-  and holds_lease($2::integer, $3::uuid)`,
-  {},
-);
+  and holds_lease($2::integer, $3::uuid)`);
 
 /** Records that Gmail rejected the listing, which then waits for an hour. @throws {AppError} lease_lost */
 export async function rejectReconciliation(

@@ -70,8 +70,7 @@ export async function planReconciliation(
 
 // Widens an open reconciliation. It keeps its ids with their `was_known`, because the ledger knows all of them by now.
 // $1 mailbox id
-const PLAN_FULL = statement(
-  `
+const PLAN_FULL = statement(`
 insert into reconciliations as r (mailbox_id, window_begins_at, is_full, query)
 select m.id, m.created_at, true, '-in:spam -in:drafts after:' || floor(extract(epoch from m.created_at) - 1)::bigint
 from mailboxes m
@@ -96,9 +95,7 @@ on conflict (mailbox_id) where evaluated_at is null do update
       missing_count = null,
       missing_ids = '{}'
   where not r.is_full
-     or r.error_code is not null`,
-  {},
-);
+     or r.error_code is not null`);
 
 /**
  * Plans a reconciliation of all mail since the first start of the mailbox, at an operator's request. Needs no lease. May run

@@ -57,11 +57,11 @@ const MAX_NAMED = 250;
  * Declares a statement. May be called again with the same text.
  *
  * @param text one statement that can be pasted into psql, with a cast on every parameter
- * @param columns of the result, in order; `{}` for none
+ * @param columns of the result, in order
  */
-export function statement<const C extends Columns>(
+export function statement<const C extends Columns = Record<never, never>>(
   text: string,
-  columns: C,
+  columns: C = {} as C,
   options: { readonly isRepeatable?: boolean } = {},
 ): Statement<RowOf<C>> {
   const known = declaredStatements.get(text);

@@ -48,8 +48,7 @@ export async function readWatch(
 }
 
 // $1 mailbox id, $2 topic, $3 time of the registration, $4 end, $5 fingerprint
-const SAVE = statement(
-  `
+const SAVE = statement(`
 insert into mailbox_watches (mailbox_id, topic, registered_at, expires_at, credential_fingerprint)
 values ($1::integer, $2::text, $3::timestamptz, $4::timestamptz, $5::text)
 on conflict (mailbox_id) do update
@@ -59,9 +58,7 @@ on conflict (mailbox_id) do update
       credential_fingerprint = excluded.credential_fingerprint,
       next_attempt_at = null,
       error_code = null,
-      error = null`,
-  {},
-);
+      error = null`);
 
 /**
  * Records a registration or renewal. May run twice. Late runs are kept, because only a push shows that pushes arrive.
@@ -91,8 +88,7 @@ export async function databaseTime(db: Queryable): Promise<Date> {
 }
 
 // $1 mailbox id
-const CLEAR = statement(
-  `
+const CLEAR = statement(`
 update mailbox_watches
 set topic = null,
     registered_at = null,
@@ -103,9 +99,7 @@ set topic = null,
     error = null,
     late_run_count = 0,
     late_since = null
-where mailbox_id = $1::integer`,
-  {},
-);
+where mailbox_id = $1::integer`);
 
 /** Clears a watch that was stopped or whose topic is no longer configured. May run twice. */
 export async function clearWatch(db: Queryable, mailboxId: number): Promise<void> {
@@ -113,16 +107,13 @@ export async function clearWatch(db: Queryable, mailboxId: number): Promise<void
 }
 
 // $1 mailbox id, $2 error code, $3 error, $4 wait in seconds
-const RECORD_FAILURE = statement(
-  `
+const RECORD_FAILURE = statement(`
 insert into mailbox_watches (mailbox_id, error_code, error, next_attempt_at)
 values ($1::integer, $2::text, $3::text, now() + $4::integer * interval '1 second')
 on conflict (mailbox_id) do update
   set error_code = excluded.error_code,
       error = excluded.error,
-      next_attempt_at = excluded.next_attempt_at`,
-  {},
-);
+      next_attempt_at = excluded.next_attempt_at`);
 
 /** Records that registering or stopping failed. The earlier registration stays recorded, because Gmail keeps it. */
 export async function recordWatchFailure(
