@@ -195,8 +195,7 @@ export async function claimSuspect(db: Queryable, lease: Lease, priority: Priori
 }
 
 function toClaim(row: RowOf<typeof CLAIM_COLUMNS>): Claim {
-  const { priority, source, ...claim } = camelCase(row);
-  return { ...claim, priority: priority as Priority, source: source as LedgerSource, isProbe: false };
+  return { ...camelCase(row), isProbe: false } as Claim;
 }
 
 // $1 mailbox id, $2 token, $3 ids or null for all claims of this lease

@@ -197,9 +197,8 @@ export async function runStatement<Row extends object>(
 export function limitTransactions(db: Database, limit: number): Database {
   const own = new Semaphore(limit);
   return {
-    query: db.query,
+    ...db,
     commit: async (sql, parameters) => await own.run(async () => await db.commit(sql, parameters)),
     transaction: async (work) => await own.run(async () => await db.transaction(work)),
-    close: db.close,
   };
 }

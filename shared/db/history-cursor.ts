@@ -3,8 +3,8 @@
  *
  * Gmail can list a record some seconds after newer ones, so a listed id does not become the cursor at once. The history id of
  * an answer is stored as unconfirmed. A listing that begins at least the settle time later confirms it: page by page, the
- * cursor follows the records up to the unconfirmed id. So a truncated listing
- * also moves the cursor, and a history of any length is processed eventually.
+ * cursor follows the records up to the unconfirmed id. So a truncated listing also moves the cursor, and a history of any
+ * length is processed eventually.
  */
 import type { Database, Queryable } from './database.ts';
 import { assertHeld, type HistoryStart, type Lease } from './lease.ts';

@@ -117,7 +117,7 @@ returning i.id, i.kind, i.opened_at, i.closed_at, i.detail`,
 /** Closes `history_expired` once its gap is listed and has no pending message. May run at any time. @returns the closed ones */
 export async function closeListedGaps(db: Queryable, mailboxId: number): Promise<Incident[]> {
   const { rows } = await db.query(CLOSE_LISTED_GAPS, [mailboxId]);
-  return rows.map(toIncident);
+  return rows.map((row) => camelCase(row) as Incident);
 }
 
 // $1 mailbox id
@@ -156,10 +156,6 @@ export async function readIncidents(
   const { rows } = await db.query(READ, [mailboxIds, closedCount]);
   const incidents = new Map<number, Incident[]>();
   for (const { mailbox_id: id, ...row } of rows)
-    incidents.set(id, [...(incidents.get(id) ?? []), toIncident(row)]);
+    incidents.set(id, [...(incidents.get(id) ?? []), camelCase(row) as Incident]);
   return incidents;
-}
-
-function toIncident(row: RowOf<typeof COLUMNS>): Incident {
-  return { ...camelCase(row), kind: row.kind as IncidentKind, detail: row.detail as Incident['detail'] };
 }

@@ -51,8 +51,7 @@ export interface ListJob extends RowOfStatement<typeof NEXT> {
 /** Returns the job to continue: a gap first, then the oldest; null when none is open or all wait. */
 export async function findNextListJob(db: Queryable, mailboxId: number): Promise<ListJob | null> {
   const { rows } = await db.query(NEXT, [mailboxId]);
-  const row = rows[0];
-  return row === undefined ? null : { ...camelCase(row), purpose: row.purpose as ListPurpose };
+  return rows[0] === undefined ? null : (camelCase(rows[0]) as ListJob);
 }
 
 // The first listing and a gap listing run twice. Mail that arrived just before the cursor was pinned is in no later

@@ -40,8 +40,8 @@ export async function findOpenReconciliation(
   db: Queryable,
   mailboxId: number,
 ): Promise<OpenReconciliation | null> {
-  const row = (await db.query(NEXT, [mailboxId])).rows[0];
-  return row === undefined ? null : camelCase(row);
+  const { rows } = await db.query(NEXT, [mailboxId]);
+  return rows[0] === undefined ? null : camelCase(rows[0]);
 }
 
 // Locks the row for the transaction, so that an operator's request for a full reconciliation waits for the page.

@@ -45,9 +45,7 @@ from retention_status($1::integer) r`,
   },
 );
 
-type RetentionRow = NonNullable<(typeof READ)['row']>;
-
-export interface RetentionProgress extends Omit<RetentionRow, 'uncompleted'> {
+export interface RetentionProgress extends NonNullable<(typeof READ)['row']> {
   /** Expired emails that are not completed. `consumer` is null when there is none: then `processed` is false. */
   readonly uncompleted: readonly { readonly consumer: string | null; readonly count: number }[];
 }
@@ -68,6 +66,5 @@ export async function eraseExpiredEmails(db: Queryable, days: number): Promise<n
 
 /** Reads only. @throws {AppError} database_denied, database_unavailable */
 export async function readRetention(db: Queryable, days: number): Promise<RetentionProgress> {
-  const row = await onlyRow(db, READ, [days]);
-  return { ...row, uncompleted: row.uncompleted as RetentionProgress['uncompleted'] };
+  return (await onlyRow(db, READ, [days])) as RetentionProgress;
 }
