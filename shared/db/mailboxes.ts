@@ -34,33 +34,6 @@ export async function listMailboxes(db: Queryable): Promise<Mailbox[]> {
   return rows.map(camelCase);
 }
 
-/** A mailbox as a run finds it. */
-export interface MailboxState extends Mailbox {
-  /** A scheduled run is due: see the SQL function `is_poll_due`. */
-  readonly isPollDue: boolean;
-  /** A push may run: no backoff lasts, or the push announced newer history and the last run began at least ten seconds ago. */
-  readonly isPushDue: boolean;
-  /** Database time of the begin; null before the first run. */
-  readonly lastRunAt: Date | null;
-}
-
-/** What decides whether a run of a mailbox begins. */
-export interface RunState {
-  /** `is_running` of the status row. */
-  readonly isRunning: boolean;
-  /** Null when Gmail has not answered for this mailbox, or not with these credentials. */
-  readonly mailbox: MailboxState | null;
-  /** An operator paused this mailbox. */
-  readonly isPaused: boolean;
-  /** The outbox of the mailbox has rows. */
-  readonly hasUnpublished: boolean;
-}
-
-export interface FirstMailboxState extends RunState {
-  /** The status row names these credentials. */
-  readonly areCredentialsRecorded: boolean;
-}
-
 const STATE = `f.is_running, m.id, m.email_address, coalesce(m.id is not null and is_poll_due(m), false) as is_poll_due,
        not is_backing_off(m) or may_ignore_backoff(m) as is_push_due, m.last_run_at,
        coalesce(s.is_paused, false) as is_paused,
@@ -72,15 +45,37 @@ const STATE = `f.is_running, m.id, m.email_address, coalesce(m.id is not null an
 
 /** Without a mailbox, the columns of the mailbox row are null. */
 const STATE_COLUMNS = {
+  /** `is_running` of the status row. */
   is_running: 'boolean',
   id: 'integer?',
   email_address: 'text?',
+  /** A scheduled run is due: see the SQL function `is_poll_due`. */
   is_poll_due: 'boolean',
+  /** A push may run: no backoff lasts, or the push announced newer history and the last run began at least ten seconds ago. */
   is_push_due: 'boolean',
+  /** Database time of the begin; null before the first run. */
   last_run_at: 'timestamp with time zone?',
+  /** An operator paused this mailbox. */
   is_paused: 'boolean',
+  /** The outbox of the mailbox has rows. */
   has_unpublished: 'boolean',
 } as const;
+
+type StateRow = CamelCase<RowOf<typeof STATE_COLUMNS>>;
+
+/** A mailbox as a run finds it. */
+export type MailboxState = Mailbox & Pick<StateRow, 'isPollDue' | 'isPushDue' | 'lastRunAt'>;
+
+/** What decides whether a run of a mailbox begins. */
+export interface RunState extends Pick<StateRow, 'isRunning' | 'isPaused' | 'hasUnpublished'> {
+  /** Null when Gmail has not answered for this mailbox, or not with these credentials. */
+  readonly mailbox: MailboxState | null;
+}
+
+export interface FirstMailboxState extends RunState {
+  /** The status row names these credentials. */
+  readonly areCredentialsRecorded: boolean;
+}
 
 // $1 credential fingerprint
 const READ_FIRST = statement(
@@ -145,14 +140,7 @@ export async function readAddedMailbox(
   return { ...toState(columns), isKnownAccess, isAttemptDue };
 }
 
-function toState({
-  id,
-  emailAddress,
-  isPollDue,
-  isPushDue,
-  lastRunAt,
-  ...state
-}: CamelCase<RowOf<typeof STATE_COLUMNS>>): RunState {
+function toState({ id, emailAddress, isPollDue, isPushDue, lastRunAt, ...state }: StateRow): RunState {
   const mailbox =
     id === null || emailAddress === null ? null : { id, emailAddress, isPollDue, isPushDue, lastRunAt };
   return { ...state, mailbox };
