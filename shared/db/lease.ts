@@ -6,7 +6,7 @@
 import { AppError } from '../errors.ts';
 import type { Queryable, QueryResult } from './database.ts';
 import type { LabelColumns } from './label-setting.ts';
-import { camelCase, onlyRow } from './rows.ts';
+import { camelCase, onlyRow, type RowOfStatement } from './rows.ts';
 import type { Trigger } from './runs.ts';
 import { statement } from './statement.ts';
 
@@ -30,21 +30,6 @@ export interface Lease {
  * between polls, so that a crash costs one poll.
  */
 export const LEASE_MS = 40_000;
-
-export interface TakenLease {
-  /** The row of this run in ingest_runs. */
-  readonly runId: number;
-  /** Where the first listing of the history begins. */
-  readonly start: HistoryStart;
-  /** Database time. */
-  readonly takenAt: Date;
-  /** When the mailbox was first seen; only the first listing finds older mail. */
-  readonly mailboxCreatedAt: Date;
-  /** GMAIL_LABEL_ID as last resolved. */
-  readonly label: LabelColumns;
-  /** An earlier run left claims open: see `sweepOpenClaims`. */
-  readonly hasOpenClaims: boolean;
-}
 
 // Takes the lease and inserts the run row, both or neither. Repeated after a lost answer, it finds its own token and row.
 // $1 mailbox id, $2 token, $3 holder, $4 lifetime in ms, $5 trigger, $6 settle seconds
@@ -93,7 +78,9 @@ select coalesce(
        ) as has_open_claims
 from taken t`,
   {
+    /** The row of this run in ingest_runs. */
     run_id: 'bigint',
+    /** When the mailbox was first seen; only the first listing finds older mail. */
     mailbox_created_at: 'timestamp with time zone',
     taken_at: 'timestamp with time zone',
     history_id: 'numeric',
@@ -101,9 +88,18 @@ from taken t`,
     setting: 'text?',
     label_id: 'text?',
     reopened_to_id: 'bigint?',
+    /** An earlier run left claims open: see `sweepOpenClaims`. */
     has_open_claims: 'boolean',
   },
 );
+
+export interface TakenLease
+  extends Pick<RowOfStatement<typeof TAKE>, 'runId' | 'mailboxCreatedAt' | 'takenAt' | 'hasOpenClaims'> {
+  /** Where the first listing of the history begins. */
+  readonly start: HistoryStart;
+  /** GMAIL_LABEL_ID as last resolved. */
+  readonly label: LabelColumns;
+}
 
 /** Takes the lease and begins a run. @returns null when another instance holds the lease, or the mailbox is gone */
 export async function takeLease(

@@ -4,12 +4,8 @@ import type { Queryable } from './database.ts';
 import { type CamelCase, camelCase } from './rows.ts';
 import { type RowOf, statement } from './statement.ts';
 
-export interface Mailbox {
-  readonly id: number;
-  readonly emailAddress: string;
-}
-
 const MAILBOX_COLUMNS = { id: 'integer', email_address: 'text' } as const;
+export type Mailbox = CamelCase<RowOf<typeof MAILBOX_COLUMNS>>;
 
 // $1 credential fingerprint
 const FIND = statement(
