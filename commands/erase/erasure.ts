@@ -182,13 +182,10 @@ returning id`,
 );
 
 // $1 id bigint
-const END = statement(
-  `
+const END = statement(`
 update erasures
 set ended_at = clock_timestamp()
-where id = $1::bigint`,
-  {},
-);
+where id = $1::bigint`);
 
 // The schemas in which consumers keep data of their own.
 const CONSUMER_SCHEMAS = statement(

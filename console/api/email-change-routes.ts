@@ -21,14 +21,11 @@ const parsing = new Semaphore(1);
 
 // A trigger queues the email again for the consumer `extraction`, if it exists.
 // $1 email id int
-const UNPROCESS = statement(
-  `
+const UNPROCESS = statement(`
 update incoming_emails
 set processed = false
 where id = $1::integer
-  and processed`,
-  {},
-);
+  and processed`);
 
 /** The body may have `reset_processed`. The answer says what changed, and has names of files, so it is recorded as an access. */
 export function reprocessEmail(context: AppContext): Handler {

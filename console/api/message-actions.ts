@@ -13,16 +13,13 @@ where id = $1::bigint`,
 );
 
 // $1 ledger id bigint, or null for all
-const MAKE_DUE = statement(
-  `
+const MAKE_DUE = statement(`
 update email_ledger
 set next_attempt_at = least(next_attempt_at, now())
 where state = 'pending'
   and last_attempt_at is not null
   and error_code is not null
-  and ($1::bigint is null or id = $1::bigint)`,
-  {},
-);
+  and ($1::bigint is null or id = $1::bigint)`);
 
 const DEAD = statement(
   `

@@ -18,12 +18,9 @@ export interface EmailAccess {
 }
 
 // $1 account text, $2 email id int, $3 action text, $4 attachment id int or null
-const INSERT = statement(
-  `
+const INSERT = statement(`
 insert into email_accesses (account, email_id, action, attachment_id)
-values ($1::text, $2::integer, $3::text, $4::integer)`,
-  {},
-);
+values ($1::text, $2::integer, $3::text, $4::integer)`);
 
 /** @throws {AppError} database_unavailable, database_denied */
 export async function recordAccess(

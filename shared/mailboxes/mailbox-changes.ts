@@ -130,17 +130,14 @@ returning ${settingsOf('s')}`,
 
 // Without credentials a mailbox is not read. Its error belongs to them. A run that has begun ends as usual.
 // $1 mailbox id
-const FORGET_CREDENTIALS = statement(
-  `
+const FORGET_CREDENTIALS = statement(`
 update mailboxes
 set credential_fingerprint = null,
     failure_count = 0,
     next_poll_at = null,
     last_error_code = null,
     last_error = null
-where id = $1::integer`,
-  {},
-);
+where id = $1::integer`);
 
 /**
  * Ends the reading of an added mailbox, and withdraws the confirmation that its account is new. Its emails, its ledger and its

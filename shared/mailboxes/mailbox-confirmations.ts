@@ -11,14 +11,11 @@ import { AppError } from '../errors.ts';
 
 // The row is kept, because the operator may repeat the request: see `CAN_BE_RENAMED`.
 // $1 bound email address
-const END_CONFIRMATION = statement(
-  `
+const END_CONFIRMATION = statement(`
 update mailbox_confirmations
 set applied_at = now()
 where email_address = $1::text
-  and applied_at is null`,
-  {},
-);
+  and applied_at is null`);
 
 /** Ends the confirmation of an address that an account is now bound to. May run twice. */
 export async function endConfirmation(db: Queryable, emailAddress: string): Promise<void> {
@@ -27,13 +24,10 @@ export async function endConfirmation(db: Queryable, emailAddress: string): Prom
 
 // A confirmation refers to the mailboxes that had its addresses when it was given.
 // $1 former email address of a mailbox, $2 its new email address
-const DELETE_CONFIRMATIONS = statement(
-  `
+const DELETE_CONFIRMATIONS = statement(`
 delete from mailbox_confirmations
 where email_address = $1::text
-  or renamed_from = $2::text`,
-  {},
-);
+  or renamed_from = $2::text`);
 
 /** Deletes the confirmations that the rename of a mailbox makes obsolete. */
 export async function deleteConfirmations(db: Queryable, former: string, current: string): Promise<void> {
@@ -41,21 +35,17 @@ export async function deleteConfirmations(db: Queryable, former: string, current
 }
 
 // $1 email address, $2 former email address
-const CONFIRM_RENAME = statement(
-  `
+const CONFIRM_RENAME = statement(`
 insert into mailbox_confirmations (email_address, renamed_from)
 values ($1::text, $2::text)
 on conflict (email_address) do update
   set renamed_from = excluded.renamed_from,
       confirmed_at = now(),
-      applied_at = null`,
-  {},
-);
+      applied_at = null`);
 
 // Inserts nothing when these credentials already belong to this mailbox.
 // $1 email address, $2 fingerprint
-const CONFIRM_NEW = statement(
-  `
+const CONFIRM_NEW = statement(`
 insert into mailbox_confirmations (email_address)
 select $1::text
 where not exists (
@@ -67,9 +57,7 @@ where not exists (
 on conflict (email_address) do update
   set renamed_from = null,
       confirmed_at = now(),
-      applied_at = null`,
-  {},
-);
+      applied_at = null`);
 
 /** Confirms that the account with this address is a known mailbox, under its former address. May run twice. */
 export async function confirmRename(db: Queryable, emailAddress: string, renamedFrom: string): Promise<void> {

@@ -5,18 +5,14 @@ import { onlyRow } from '../db/rows.ts';
 import { statement } from '../db/statement.ts';
 
 // $1 mailbox id, $2 email address
-const RENAME = statement(
-  `
+const RENAME = statement(`
 update mailboxes
 set email_address = $2::text
-where id = $1::integer`,
-  {},
-);
+where id = $1::integer`);
 
 // The last error belongs to the former credentials.
 // $1 mailbox id, $2 email address, $3 fingerprint
-const TAKE_OVER = statement(
-  `
+const TAKE_OVER = statement(`
 update mailboxes
 set email_address = $2::text,
     credential_fingerprint = $3::text,
@@ -24,21 +20,16 @@ set email_address = $2::text,
     next_poll_at = null,
     last_error_code = null,
     last_error = null
-where id = $1::integer`,
-  {},
-);
+where id = $1::integer`);
 
 // New credentials make the watch due: see `readWatch`. A wait after a failure of the former credentials ends.
 // $1 mailbox id
-const END_WATCH_WAIT = statement(
-  `
+const END_WATCH_WAIT = statement(`
 update mailbox_watches
 set next_attempt_at = null,
     error_code = null,
     error = null
-where mailbox_id = $1::integer`,
-  {},
-);
+where mailbox_id = $1::integer`);
 
 // Pins a new mailbox to its current history id and plans its first listing, in one statement. So even after a crash, mail
 // that arrives during that listing is in the history after the pin. The bucket is full.

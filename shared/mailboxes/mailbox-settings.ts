@@ -76,13 +76,10 @@ export async function findSettingsOfMailbox(
 // Another added mailbox had the address before its own account was renamed. Its next identification corrects the placeholder,
 // except of a delegation, which names the address: an operator removes that mailbox and adds it with its present address.
 // $1 mailbox id of the other, $2 the address that it keeps
-const RETIRE_ADDRESS = statement(
-  `
+const RETIRE_ADDRESS = statement(`
 update mailbox_settings
 set email_address = $2::text
-where mailbox_id = $1::integer`,
-  {},
-);
+where mailbox_id = $1::integer`);
 
 async function retireAddress(tx: Queryable, mailboxId: number, emailAddress: string): Promise<void> {
   const otherId = (await findMailboxSettings(tx, emailAddress))?.mailboxId ?? null;
@@ -92,8 +89,7 @@ async function retireAddress(tx: Queryable, mailboxId: number, emailAddress: str
 
 // Keeps the former address while an added mailbox that is not identified has the new one: both are the same account.
 // $1 mailbox settings id, $2 mailbox id, $3 email address
-const BIND = statement(
-  `
+const BIND = statement(`
 update mailbox_settings s
 set mailbox_id = $2::integer,
     email_address = case
@@ -105,9 +101,7 @@ set mailbox_id = $2::integer,
     next_attempt_at = null,
     last_error_code = null,
     last_error = null
-where s.id = $1::integer`,
-  {},
-);
+where s.id = $1::integer`);
 
 /** Links the settings to the mailbox that Gmail named, under its present address. May run twice. */
 export async function bindSettings(
@@ -121,15 +115,12 @@ export async function bindSettings(
 
 // Keeps the former address while an added mailbox that is not identified has the new one, as BIND does.
 // $1 mailbox id, $2 email address
-const RENAME_FIRST = statement(
-  `
+const RENAME_FIRST = statement(`
 update mailbox_settings
 set email_address = $2::text
 where mailbox_id = $1::integer
   and access = 'environment'
-  and not exists (select from mailbox_settings o where o.email_address = $2::text)`,
-  {},
-);
+  and not exists (select from mailbox_settings o where o.email_address = $2::text)`);
 
 /** Frees the address of the first mailbox, and keeps it in its settings, which it has only after it was paused. */
 export async function renameFirstSettings(

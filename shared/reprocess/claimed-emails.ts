@@ -22,16 +22,13 @@ select exists (
 const LOCK = statement('select lock_unclaimed_email($1::integer) as is_free', { is_free: 'boolean' });
 
 // $1 email id int
-const REQUEUE_EXPIRED = statement(
-  `
+const REQUEUE_EXPIRED = statement(`
 select
 from email_queue q
 join consumers c on c.name = q.consumer
 cross join lateral requeue_email(q.consumer, q.email_id)
 where q.email_id = $1::integer
-  and q.state = 'claimed'`,
-  {},
-);
+  and q.state = 'claimed'`);
 
 /** True when a claim on the email has not expired. */
 export async function isInUse(db: Queryable, emailId: number): Promise<boolean> {

@@ -13,8 +13,7 @@ import { type Comparison, compareParsed, isSame, readFiles, type StoredFile } fr
 
 // $1 email id int, $2 parser version int, $3 to $17 as `parsedValues`, $18 has changed bool, $19 resets
 // processed bool
-const UPDATE_EMAIL = statement(
-  `
+const UPDATE_EMAIL = statement(`
 update incoming_emails
 set parser_version = $2::integer,
     sender = $3::text,
@@ -34,15 +33,12 @@ set parser_version = $2::integer,
     auto_submitted = $17::text,
     processed = processed and not ($18::boolean and $19::boolean),
     updated_at = case when $18::boolean then now() else updated_at end
-where id = $1::integer`,
-  {},
-);
+where id = $1::integer`);
 
 // From the row that was just updated. Also when no column changed: the words may have been made by another version of
 // email_search_words.
 // $1 email id int, $2 attachment names text
-const UPDATE_SEARCH = statement(
-  `
+const UPDATE_SEARCH = statement(`
 insert into email_search as s (email_id, received_at, mailbox_id, search_words)
 select e.id, e.received_at, e.mailbox_id,
        email_search_words(
@@ -52,22 +48,16 @@ from incoming_emails e
 where e.id = $1::integer
 on conflict (email_id) do update
 set search_words = excluded.search_words
-where s.search_words is distinct from excluded.search_words`,
-  {},
-);
+where s.search_words is distinct from excluded.search_words`);
 
 // $1 email id int, $2 ids int[]
-const DELETE_OTHER_ATTACHMENTS = statement(
-  `
+const DELETE_OTHER_ATTACHMENTS = statement(`
 delete from email_attachments
 where email_id = $1::integer
-  and not (id = any ($2::integer[]))`,
-  {},
-);
+  and not (id = any ($2::integer[]))`);
 
 // $1 id int, $2 content type text, $3 detected type text, $4 content id text, $5 is inline bool, $6 parent path text
-const UPDATE_ATTACHMENT = statement(
-  `
+const UPDATE_ATTACHMENT = statement(`
 update email_attachments
 set content_type = $2::text,
     detected_content_type = $3::text,
@@ -76,9 +66,7 @@ set content_type = $2::text,
     parent_part_path = $6::text
 where id = $1::integer
   and (content_type, detected_content_type, content_id, is_inline, parent_part_path)
-      is distinct from ($2::text, $3::text, $4::text, $5::boolean, $6::text)`,
-  {},
-);
+      is distinct from ($2::text, $3::text, $4::text, $5::boolean, $6::text)`);
 
 /** For all new files of an email. */
 const KEEP_MS = 5 * 60_000;
