@@ -35,7 +35,11 @@ export class KeyedList<Row> {
       else this.#parent.insertBefore(element, next);
     }
     // An element that is moved loses the focus.
-    if (focused instanceof HTMLElement && focused !== document.activeElement && this.#parent.contains(focused))
+    if (
+      focused instanceof HTMLElement &&
+      focused !== document.activeElement &&
+      this.#parent.contains(focused)
+    )
       focused.focus({ preventScroll: true });
   }
 
