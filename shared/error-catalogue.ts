@@ -221,8 +221,9 @@ export const ERRORS = {
     'never',
     409,
     'ERROR',
-    'Enable the Secret Manager API, and grant roles/secretmanager.secretAccessor on the secret to the service account of the ' +
-      'function. Its latest version must be enabled. If its content is not valid, run ' +
+    'For a file, let the account of the functions read it. In the cloud, enable the Secret Manager API, and grant ' +
+      'roles/secretmanager.secretAccessor on the secret to the service account of the function. Its latest version must be ' +
+      'enabled. If the content is not valid, run ' +
       '`npm run authorize -- --mailbox ADDRESS` again, which stores a new one.',
   ),
   delegation_not_configured: entry(

@@ -46,7 +46,12 @@ const ROUTES: readonly Entry[] = [
   [/^emails\/([^/]+)\/html$/, READ, async (context) => (await emails()).showHtml(context)],
   [/^emails\/([^/]+)\/raw$/, READ, async (context) => (await emails()).downloadRaw(context)],
   [/^emails\/([^/]+)\/files\.zip$/, READ, async (context) => (await emails()).downloadFiles(context)],
-  [/^emails\/([^/]+)\/reprocess$/, WRITE, async (context) => (await changes()).reprocessEmail(context)],
+  [
+    /^emails\/([^/]+)\/reprocess$/,
+    WRITE,
+    async (context) => (await changes()).reprocessEmail(context),
+    ['reset_processed'],
+  ],
   [/^emails\/([^/]+)\/unprocess$/, WRITE, async (context) => (await changes()).unprocessEmail(context)],
   [/^attachments\/([^/]+)\/preview$/, READ, async (context) => (await emails()).previewAttachment(context)],
   [/^attachments\/([^/]+)$/, READ, async (context) => (await emails()).downloadAttachment(context)],

@@ -28,11 +28,19 @@ export class KeyedList<Row> {
     }
     // A changed row replaces its element, so all elements are made before `next` refers to one of them.
     const elements = rows.map((row) => this.#elementOf(row));
+    const focused = document.activeElement;
     let next: Element | null = this.#parent.firstElementChild;
     for (const element of elements) {
       if (element === next) next = next.nextElementSibling;
       else this.#parent.insertBefore(element, next);
     }
+    // An element that is moved loses the focus.
+    if (
+      focused instanceof HTMLElement &&
+      focused !== document.activeElement &&
+      this.#parent.contains(focused)
+    )
+      focused.focus({ preventScroll: true });
   }
 
   #elementOf(row: Row): Element {

@@ -52,10 +52,11 @@ returning ${settingsOf('s')}`,
 /**
  * Adds a mailbox, and confirms that its account is new.
  *
- * @throws {AppError} bad_request when it was added before
+ * @throws {AppError} bad_request when it was added before, or its address has a character that is not visible
  */
 export async function addMailbox(db: Database, added: AddedMailbox): Promise<MailboxSettings> {
   const { access, emailAddress, initialQuery, label } = added;
+  assertVisible(emailAddress);
   const secretName = access === 'refresh_token' ? secretNameOf(emailAddress) : null;
   return await db.transaction(async (tx) => {
     const { rows } = await tx.query(ADD, [emailAddress, access, secretName, label, initialQuery]);
@@ -68,6 +69,17 @@ export async function addMailbox(db: Database, added: AddedMailbox): Promise<Mai
     await confirmNewMailbox(tx, emailAddress, '');
     return toSettings(rows[0]);
   });
+}
+
+/** Text that is copied from a page or a chat may contain one. The address would look right and be that of no account. */
+function assertVisible(emailAddress: string): void {
+  const code = /\p{Cf}/u.exec(emailAddress)?.[0].codePointAt(0);
+  if (code === undefined) return;
+  const name = code.toString(16).toUpperCase().padStart(4, '0');
+  throw new AppError(
+    'bad_request',
+    `The address contains a character that is not visible (U+${name}). Type the address instead of pasting it.`,
+  );
 }
 
 // $1 email address, $2 is paused

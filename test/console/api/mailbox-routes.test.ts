@@ -100,6 +100,15 @@ describe('adding a mailbox', () => {
     },
   );
 
+  it('an address with a character that nothing shows is not added, and the error names the character', async () => {
+    const { json, status } = await write('add', { ...ADDED, email_address: 'sales\u200b@example.com' });
+    expect([status, json.detail]).toEqual([
+      400,
+      'The address contains a character that is not visible (U+200B). Type the address instead of pasting it.',
+    ]);
+    expect(await system.rows('select from mailbox_settings')).toEqual([]);
+  });
+
   it('an address that is the first mailbox, was added before, or is none is rejected, and nothing is stored', async () => {
     await write('add', ADDED);
     for (const body of [

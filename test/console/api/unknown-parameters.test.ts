@@ -21,6 +21,7 @@ describe('a parameter that a route does not have', () => {
     ['GET', 'charts', 'hours'],
     ['GET', 'emails', 'q, from, to, mailbox, processed, attachments, defects, before, limit'],
     ['POST', 'emails/search', 'q, from, to, mailbox, processed, attachments, defects, before, limit'],
+    ['POST', 'emails/1/reprocess', 'reset_processed'],
     ['GET', 'messages', 'state, rule, before, limit'],
     ['POST', 'messages/search', 'q, mailbox, before, limit'],
     ['GET', 'dead-emails', 'before, limit'],

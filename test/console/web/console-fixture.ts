@@ -169,10 +169,10 @@ export async function refresh(page: Page): Promise<void> {
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
-/** The serious and critical findings of axe. @param include selectors of the parts to check; the whole page by default */
+/** The serious and critical findings of axe, with the size of targets in WCAG 2.2, which axe leaves out by default. @param include selectors of the parts to check; the whole page by default */
 export async function seriousViolations(page: Page, include: readonly string[] = ['html']): Promise<unknown> {
   await page.evaluate(AXE);
-  return await page.evaluate(`axe.run({ include: ${JSON.stringify(include.map((one) => [one]))} })
+  return await page.evaluate(`axe.run({ include: ${JSON.stringify(include.map((one) => [one]))} }, { rules: { 'target-size': { enabled: true } } })
     .then(({ violations }) => violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .map(({ id, nodes }) => id + ': ' + nodes.map((node) => node.html).join(' | ')))`);

@@ -350,6 +350,21 @@ describe.skipIf(chromiumPath === null)(titleOrSkipReason('the section of mailbox
     });
   });
 
+  it('the focus stays in the row of a mailbox that moves up because it fails', async () => {
+    await addMany();
+    const { page } = await fixture.open();
+    const name = 'Show the emails of branch007@example.com';
+    await page.getByRole('button', { name, exact: true }).focus();
+    await fixture.db.query(
+      `update mailbox_settings
+       set failure_count = 1, last_error_code = 'reauth_required', last_error = 'users.getProfile: invalid_grant.'
+       where email_address = 'branch007@example.com'`,
+    );
+    await refresh(page);
+    await page.locator('#mailbox-list li:first-child', { hasText: 'branch007@example.com' }).waitFor();
+    expect(await page.evaluate('document.activeElement?.getAttribute("aria-label")')).toBe(name);
+  });
+
   it('shows the last change although an earlier load of the list was slow', async () => {
     await addMany();
     const { page } = await fixture.open();
