@@ -49,7 +49,12 @@ const NAMED: ReadonlyMap<string, number> = new Map([
 
 /** White space is collapsed as in a browser; the result is trimmed. */
 export function stripTags(html: string): string {
-  return new Stripper(Buffer.from(html, 'utf8')).strip();
+  return withoutInvisible(new Stripper(Buffer.from(html, 'utf8')).strip());
+}
+
+/** Without soft hyphens, zero-width spaces and the like: senders let long item numbers wrap at them. */
+export function withoutInvisible(text: string): string {
+  return text.replace(/[\u00ad\u034f\u200b\u2060\ufeff]/g, '');
 }
 
 class Stripper {
@@ -57,6 +62,8 @@ class Stripper {
   /** Never longer than the HTML: each tag and each character reference is longer than its replacement. */
   readonly #text: Buffer;
   #length = 0;
+  /** Where the text of the open cell begins; -1 after its end. */
+  #cellStart = -1;
   /** Set when the rest has no end of a tag, or of a comment, so that it is not searched again. */
   #noTagEnd = false;
   #noCommentEnd = false;
@@ -103,6 +110,14 @@ class Stripper {
     }
   }
 
+  /** A cell is separated by a tab. The line breaks of a block at its beginning or end would split the row. */
+  #putCell(isEnd: boolean): void {
+    const isBroken = this.#length > this.#cellStart && this.#text[this.#length - 1] === LF;
+    if (isEnd && isBroken && this.#cellStart >= 0) this.#length -= 1;
+    this.#putWhite(TAB);
+    this.#cellStart = isEnd ? -1 : this.#length;
+  }
+
   /** @returns the offset to continue at */
   #readTag(at: number): number {
     const html = this.#html;
@@ -127,8 +142,8 @@ class Stripper {
       /^[a-z][a-z0-9]*/i
         .exec(html.toString('latin1', next === 0x2f ? at + 2 : at + 1, at + 14))?.[0]
         .toLowerCase() ?? '';
-    if (BLOCKS.has(name)) this.#putWhite(LF);
-    else if (CELLS.has(name)) this.#putWhite(TAB);
+    if (CELLS.has(name)) this.#putCell(next === 0x2f);
+    else if (BLOCKS.has(name) && (name === 'tr' || this.#length !== this.#cellStart)) this.#putWhite(LF);
     if (next !== 0x2f && UNREAD.has(name)) return this.#endOfElement(name, end + 1);
     return end + 1;
   }
@@ -160,8 +175,7 @@ class Stripper {
       return at + 1;
     }
     if (code <= SPACE || code === 0xa0) this.#putWhite(SPACE);
-    else if (code !== 0xad)
-      this.#length += this.#text.write(String.fromCodePoint(code), this.#length, 'utf8');
+    else this.#length += this.#text.write(String.fromCodePoint(code), this.#length, 'utf8');
     return at + match[0].length;
   }
 }

@@ -36,6 +36,41 @@ describe('plain text', () => {
     expect(email.plainText).toBe('A-100\t40\nB-200\t5');
   });
 
+  test.each([
+    ['paragraphs of Outlook', (text: string) => `<p class=MsoNormal><span>${text}<o:p></o:p></span></p>`],
+    ['blocks', (text: string) => `<div>\n<div>${text}</div>\n</div>`],
+    ['a line break at the end', (text: string) => `${text}<br>`],
+  ])('keeps each row of a table on its line when the cells contain %s', async (_, content) => {
+    const row = (...cells: string[]) =>
+      `<tr>\n${cells.map((cell) => `<td>${content(cell)}</td>`).join('\n')}\n</tr>`;
+    const rows = (count: number) =>
+      Array.from({ length: count }, (__, index) => row(`${index + 10}`, 'A-100', '', '40 pcs')).join('\n');
+    const plainOf = async (count: number) => {
+      const page = `Our order:<table><tbody>${rows(count)}</tbody></table>Regards`;
+      return (await parse('Content-Type: text/html', '', page)).plainText?.replace(/\n+/g, '\n');
+    };
+    expect(await plainOf(2)).toBe('Our order:\n10\tA-100\t\t40 pcs\n11\tA-100\t\t40 pcs\nRegards');
+    // More tags than the library converts.
+    expect(await plainOf(900)).toContain('Our order:\n10\tA-100\t40 pcs\n11\tA-100\t40 pcs\n12\t');
+  });
+
+  test('keeps the lines of a layout table', async () => {
+    const inner =
+      '<table><tr><td><p>A-100</p></td><td><p>40</p></td></tr><tr><td>B-200</td><td>5</td></tr></table>';
+    const page = `<table><tr><td>&nbsp;</td><td><p>Hello,</p><p>our order:</p>${inner}</td><td>&nbsp;</td></tr></table>`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('Hello,\n\nour order:\n\nA-100\t40\nB-200\t5');
+  });
+
+  test.each([0, 3_001])(
+    'joins words in HTML that invisible characters divide, with %d more tags',
+    async (tags) => {
+      const page = `PO&shy;4711 A-&#8203;10\u200b0 B\u00ad&#xfeff;7 C&#8288;8 D&#847;9${'<b>'.repeat(tags)}`;
+      const email = await parse('Content-Type: text/html; charset=utf-8', '', page);
+      expect(email.plainText).toBe('PO4711 A-100 B7 C8 D9');
+    },
+  );
+
   test('reads HTML whose head is not closed', async () => {
     const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
     const email = await parse('Content-Type: text/html', '', page);
