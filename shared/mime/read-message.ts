@@ -14,7 +14,7 @@ import { joinPath, leaves, type Part } from './parts/part.ts';
 import { isMessage, MAX_DEPTH, type MessageContext, PartContents } from './parts/part-contents.ts';
 import { readPartTree } from './parts/part-tree.ts';
 import { htmlToText } from './text/html-text.ts';
-import { containsWordsOf } from './text/same-words.ts';
+import { containsTextOf } from './text/same-words.ts';
 import { stripTags } from './text/strip-tags.ts';
 import { isTnef, readTnef } from './tnef/tnef.ts';
 
@@ -81,9 +81,9 @@ class MessageReader {
     const html = htmls.map((one) => one.text).join('\n');
     if (text.trim() !== '') {
       const read = stripTags(html.slice(0, COMPARED_HTML));
-      if (containsWordsOf(text, read)) return text;
+      if (containsTextOf(text, read)) return text;
       const converted = await this.#convert(html);
-      return containsWordsOf(converted, text) ? converted : `${text}\n\n${converted}`;
+      return containsTextOf(converted, text) ? converted : `${text}\n\n${converted}`;
     }
     return await this.#convert(html);
   }
@@ -114,7 +114,7 @@ class MessageReader {
       if (opened.html !== null) this.#references = new InlineReferences(opened.html);
       this.#files.push(...opened.files.map((one) => ({ ...one, references: this.#references })));
       const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
-      if (!containsWordsOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+      if (!containsTextOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
     } else if (isMessage(file) && !part.isWhole) {
       if (beginsWithHeader(file.content)) await this.#openMessage(file);
       else defects.add('message_unreadable');

@@ -85,6 +85,19 @@ describe('plain text', () => {
     expect(email.bodyText).toBe('Your mail program cannot show this message.');
   });
 
+  test('adds the numbers that only one form of the message has', async () => {
+    const terms = Array.from(
+      { length: 200 },
+      (_, index) => `term${String.fromCharCode(97 + (index % 26), 97 + index / 26)}`,
+    );
+    const text = part(['Content-Type: text/plain'], `Order 4711\n\n${terms.join(' ')}`);
+    const table = '<table><tr><td>A-100</td><td>40</td></tr></table>';
+    const page = part(['Content-Type: text/html'], `<p>Order</p>${table}<p>${terms.join(' ')}</p>`);
+    const email = await parse(...multipart('alternative', 'a', text, page));
+    expect(email.plainText).toContain('Order 4711');
+    expect(email.plainText).toContain('A-100\t40');
+  });
+
   test('strips the tags of very large HTML and records a defect', async () => {
     const rows = Array.from({ length: 9_000 }, (_, n) => `<tr><td>A-${n}</td><td>${n} &euro;</td></tr>`).join(
       '\n',
