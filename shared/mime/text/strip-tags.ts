@@ -54,7 +54,7 @@ export function stripTags(html: string): string {
 
 /** Without soft hyphens, zero-width spaces and the like: senders let long item numbers wrap at them. */
 export function withoutInvisible(text: string): string {
-  return text.replace(/[\u00ad\u034f\u200b\u2060\ufeff]/g, '');
+  return text.replace(/[\u034f\u00ad\u200b\u2060\ufeff]/g, '');
 }
 
 class Stripper {
