@@ -75,10 +75,10 @@ const OPTIONS: HtmlToTextOptions = {
       builder.closeTableRow();
       builder.closeTable({ tableToString: rowText, leadingLineBreaks: 1, trailingLineBreaks: 1 });
     },
-    // A cell outside a row. Without the tab, `A-100` and `40` in two cells are read as `A-10040`.
+    // A cell outside a row, or in a cell that is not closed. Without the tab, `A-100` and `40` are read as `A-10040`.
     cell: (element, walk, builder) => {
-      walk(element.children, builder);
       builder.addLiteral('\t');
+      walk(element.children, builder);
     },
   },
   selectors: [

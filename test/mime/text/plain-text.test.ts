@@ -71,6 +71,18 @@ describe('plain text', () => {
     },
   );
 
+  test('separates the cells of a table without closing tags', async () => {
+    const page = '<table><tr><td>A-100<th>40<tr><th>B-200<td>5</table>';
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('A-100\t40\nB-200\t5');
+  });
+
+  test.each([0, 3_001])('decodes every character reference in HTML, with %d more tags', async (tags) => {
+    const page = `&scaron;roub &rarr; &#150; &#x80;5 &numero;7 &frac12;&nbsp6 &amp4 R&D &x; &nGt;${'<b>'.repeat(tags)}`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('šroub → – €5 №7 ½ 6 &4 R&D &x; ≫⃒');
+  });
+
   test('reads HTML whose head is not closed', async () => {
     const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
     const email = await parse('Content-Type: text/html', '', page);
