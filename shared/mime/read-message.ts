@@ -113,8 +113,12 @@ class MessageReader {
       this.#html = opened.html ?? this.#html;
       if (opened.html !== null) this.#references = new InlineReferences(opened.html);
       this.#files.push(...opened.files.map((one) => ({ ...one, references: this.#references })));
-      const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
-      if (!containsTextOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+      for (const [index, { kind, text }] of opened.readable.entries()) {
+        this.#context.budget.checkTime();
+        const plain = kind === 'html' ? await this.#convert(text) : text;
+        // The email often has the text of its winmail.dat too.
+        if (index > 0 || !containsTextOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+      }
     } else if (isMessage(file) && !part.isWhole) {
       if (beginsWithHeader(file.content)) await this.#openMessage(file);
       else defects.add('message_unreadable');

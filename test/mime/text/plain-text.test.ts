@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { base64Lines, multipart, parse, part } from '../mail-builder.ts';
-import { attachment, attribute, binary, ID, properties, tnef, unicode } from '../tnef/tnef-builder.ts';
+import {
+  attachment,
+  attribute,
+  binary,
+  ID,
+  object,
+  properties,
+  tnef,
+  unicode,
+} from '../tnef/tnef-builder.ts';
 
 const PDF = Buffer.from('%PDF-1.7 seven crates');
 const COVER = part(['Content-Type: text/plain'], 'See below.');
@@ -158,5 +167,27 @@ describe('plain text', () => {
       ...multipart('mixed', 'b', COVER, winmail(properties(unicode(0x1000, 'Nine drums')))),
     );
     expect(byText.plainText).toBe('See below.\n\nNine drums');
+    const besideText = await parse(
+      ...multipart(
+        'mixed',
+        'b',
+        COVER,
+        winmail(properties(binary(0x1013, Buffer.from('<p>Nine drums</p>')))),
+      ),
+    );
+    expect(besideText.plainText).toBe('See below.\n\nNine drums');
+    expect(besideText.bodyHtml).toBeNull();
+  });
+
+  test('includes the text of a message within a winmail.dat in the plain text', async () => {
+    const inner = (list: Buffer) =>
+      attachment('m', null, object(0x3701, tnef(attribute(1, ID.messageProperties, list))));
+    const file = tnef(
+      inner(properties(unicode(0x1000, 'Nine drums'))),
+      inner(properties(binary(0x1013, Buffer.from('<p>To gate 2</p>')))),
+    );
+    const headers = ['Content-Type: application/ms-tnef', 'Content-Transfer-Encoding: base64'];
+    const email = await parse(...multipart('mixed', 'b', COVER, part(headers, base64Lines(file))));
+    expect(email.plainText).toBe('See below.\n\nNine drums\n\nTo gate 2');
   });
 });
