@@ -88,6 +88,14 @@ const OPTIONS: HtmlToTextOptions = {
     { selector: 'style', format: 'skip' },
     { selector: 'script', format: 'skip' },
     { selector: 'table', format: 'block' },
+    // Programs show the text of a form with its line breaks: `white-space: pre-line` and the like.
+    ...['div', 'p'].flatMap((name) =>
+      ['white-space:pre', 'white-space: pre'].map((style) => ({
+        selector: `${name}[style*="${style}" i]`,
+        format: 'pre',
+        options: { leadingLineBreaks: 1, trailingLineBreaks: 1 },
+      })),
+    ),
     { selector: 'tr', format: 'row' },
     { selector: 'td', format: 'cell' },
     { selector: 'th', format: 'cell' },

@@ -92,6 +92,17 @@ describe('plain text', () => {
     expect(email.plainText).toBe('šroub → – €5 №7 ½ 6 &4 R&D &x; ≫⃒');
   });
 
+  test('keeps the lines of HTML whose style preserves them', async () => {
+    const lines = 'A-100  40\n<b>B-200</b>  5\n\nThanks';
+    for (const style of ['white-space: pre-wrap', 'color:red;white-space:pre-line', 'WHITE-SPACE:PRE']) {
+      for (const name of ['div', 'p']) {
+        const page = `Order:<${name} style="${style}">${lines}</${name}>Ann`;
+        const email = await parse('Content-Type: text/html', '', page);
+        expect(email.plainText?.replaceAll('  ', ' ')).toBe('Order:\nA-100 40\nB-200 5\n\nThanks\nAnn');
+      }
+    }
+  });
+
   test('reads HTML whose head is not closed', async () => {
     const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
     const email = await parse('Content-Type: text/html', '', page);
