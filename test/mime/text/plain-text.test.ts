@@ -130,6 +130,32 @@ describe('plain text', () => {
     expect(email.plainText).toContain('A-100\t40');
   });
 
+  test.each([
+    [
+      'has each cell on its own line',
+      'Order 4711\n\nItem\nPieces\nA-100\n40\n',
+      'Order 4711\n\nItem\tPieces\nA-100\t40',
+    ],
+    [
+      'has the rows',
+      'Order 4711\n\n| Item  | Pieces |\n| A-100 | 40 |',
+      'Order 4711\n\n| Item  | Pieces |\n| A-100 | 40 |',
+    ],
+    [
+      'says more',
+      'Order 4711 by 6 May\n\nItem\nPieces\nA-100\n40',
+      'Order 4711 by 6 May\n\nItem\nPieces\nA-100\n40',
+    ],
+  ])('reads a table when the text alternative %s', async (_, text, plain) => {
+    const table = '<table><tr><td>Item</td><td>Pieces</td></tr><tr><td>A-100</td><td>40</td></tr></table>';
+    const page = part(['Content-Type: text/html'], `<p>Order 4711</p>${table}`);
+    const email = await parse(
+      ...multipart('alternative', 'a', part(['Content-Type: text/plain'], text), page),
+    );
+    expect(email.plainText).toBe(plain);
+    expect(email.bodyText?.trim()).toBe(text.trim());
+  });
+
   test('strips the tags of very large HTML and records a defect', async () => {
     const rows = Array.from({ length: 9_000 }, (_, n) => `<tr><td>A-${n}</td><td>${n} &euro;</td></tr>`).join(
       '\n',
