@@ -9,7 +9,7 @@ const COMPARED_ROWS = 20;
 const COMPARED_ROW_LENGTH = 200;
 const WORD = /[\p{L}\p{N}]+/gu;
 /** What only the text form shows of links and pictures. */
-const LINK_TARGET = /\b(?:https?:|mailto:|cid:)[^\s<>]+/gi;
+const LINK_TARGET = /\b(?:https?:|mailto:|tel:|cid:)[^\s<>]+/gi;
 
 /** Whether `text` has nearly all words of `other`. */
 export function containsWordsOf(text: string, other: string): boolean {
