@@ -4,7 +4,7 @@
  */
 
 /** Incremented when the parser returns other columns for the same bytes; `reprocess` rebuilds rows of a lower version. */
-export const PARSER_VERSION = 4;
+export const PARSER_VERSION = 5;
 
 /** An address of a header. Only the domain of `address` is lower-cased; null when unreadable. */
 export interface EmailAddress {

@@ -14,7 +14,7 @@ import { joinPath, leaves, type Part } from './parts/part.ts';
 import { isMessage, MAX_DEPTH, type MessageContext, PartContents } from './parts/part-contents.ts';
 import { readPartTree } from './parts/part-tree.ts';
 import { htmlToText } from './text/html-text.ts';
-import { containsWordsOf } from './text/same-words.ts';
+import { containsTextOf, hasRowsOf } from './text/same-words.ts';
 import { stripTags } from './text/strip-tags.ts';
 import { isTnef, readTnef } from './tnef/tnef.ts';
 
@@ -74,18 +74,18 @@ class MessageReader {
     return { text: this.#text, html: this.#html, plain: this.#plain, files: this.#files };
   }
 
-  /** The text, unless the HTML contains more. */
+  /** The text, unless the HTML contains more, or only the HTML has the rows of a table on lines. */
   async #plainOf({ htmls, texts }: Segment): Promise<string> {
     const text = texts.map((one) => one.text.trim()).join('\n');
     if (htmls.length === 0) return text;
     const html = htmls.map((one) => one.text).join('\n');
-    if (text.trim() !== '') {
-      const read = stripTags(html.slice(0, COMPARED_HTML));
-      if (containsWordsOf(text, read)) return text;
-      const converted = await this.#convert(html);
-      return containsWordsOf(converted, text) ? converted : `${text}\n\n${converted}`;
-    }
-    return await this.#convert(html);
+    if (text.trim() === '') return await this.#convert(html);
+    const read = stripTags(html.slice(0, COMPARED_HTML));
+    const isWhole = containsTextOf(text, read);
+    if (isWhole && (hasRowsOf(text, read) || !containsTextOf(read, text))) return text;
+    const converted = await this.#convert(html);
+    if (containsTextOf(converted, text)) return converted;
+    return isWhole ? text : `${text}\n\n${converted}`;
   }
 
   async #convert(html: string): Promise<string> {
@@ -113,8 +113,12 @@ class MessageReader {
       this.#html = opened.html ?? this.#html;
       if (opened.html !== null) this.#references = new InlineReferences(opened.html);
       this.#files.push(...opened.files.map((one) => ({ ...one, references: this.#references })));
-      const plain = opened.plain ?? (opened.html === null ? '' : await this.#convert(opened.html));
-      if (!containsWordsOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+      for (const [index, { kind, text }] of opened.readable.entries()) {
+        this.#context.budget.checkTime();
+        const plain = kind === 'html' ? await this.#convert(text) : text;
+        // The email often has the text of its winmail.dat too.
+        if (index > 0 || !containsTextOf(this.#plain.join('\n'), plain)) this.#addPlain(plain);
+      }
     } else if (isMessage(file) && !part.isWhole) {
       if (beginsWithHeader(file.content)) await this.#openMessage(file);
       else defects.add('message_unreadable');

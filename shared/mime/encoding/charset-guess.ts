@@ -117,6 +117,15 @@ export class CharsetGuess {
     return this.#last === null ? null : decoder(this.#last);
   }
 
+  /** The same for text that declares a Western charset: only what the text itself shows counts. */
+  otherThanWestern(bytes: Uint8Array): Decoder | null {
+    const sample = sampleOf(bytes);
+    if (this.#detections <= 0 || !hasRun(sample)) return null;
+    this.#detections -= 1;
+    const charset = bestOf(ALL, sample, MIN_SHARE);
+    return charset === null ? null : decoder(charset);
+  }
+
   #charsetOf(bytes: Uint8Array): string | null {
     this.#named ??= namedCharsets(this.#message);
     const sample = sampleOf(bytes);

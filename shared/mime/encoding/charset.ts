@@ -43,6 +43,9 @@ export function decodeText(
     defects.add('charset_unknown');
     return decodeUndeclared(bytes, defects, guess);
   }
+  // ISO-2022-JP under another name. Its escapes occur in no other charset.
+  if (decoder.encoding !== 'iso-2022-jp' && hasJapaneseEscape(bytes) && isAscii(bytes))
+    return decodeUndeclared(bytes, defects, guess);
   if (decoder.encoding === 'utf-8') return decodeUtf8(bytes, defects, guess);
   if (decoder.encoding.startsWith('utf-16')) return decodeUtf16(bytes, decoder, defects);
   if (SINGLE_BYTE.test(decoder.encoding) && !isAscii(bytes) && isUtf8(bytes)) {
@@ -51,6 +54,12 @@ export function decodeText(
       defects.add('charset_guessed');
       return text;
     }
+  }
+  // Some programs declare ISO 8859-1, whatever they send.
+  const other = decoder.encoding === 'windows-1252' ? guess?.otherThanWestern(bytes) : null;
+  if (other) {
+    defects.add('charset_guessed');
+    return other.decode(bytes);
   }
   const text = decoder.encoding === 'iso-2022-jp' ? decodeIso2022Jp(bytes) : decoder.decode(bytes);
   if (text.includes('\uFFFD') && isUtf8(bytes) && !isAscii(bytes)) {

@@ -42,13 +42,15 @@ export function decodeQuotedPrintable(bytes: Buffer, defects: Defects): Buffer {
   return decoded.subarray(0, length);
 }
 
-/** The offset after the soft line break that follows an equals sign; -1 when there is none. */
+/** The offset after the soft line break that follows an equals sign; -1 when there is none. Gateways double CR or omit LF. */
 function softBreakEnd(bytes: Buffer, start: number): number {
   let at = start;
   while (bytes[at] === 0x20 || bytes[at] === 0x09) at += 1;
   if (at >= bytes.length) return at;
+  const lineEnd = at;
+  while (bytes[at] === CR) at += 1;
   if (bytes[at] === LF) return at + 1;
-  return bytes[at] === CR && bytes[at + 1] === LF ? at + 2 : -1;
+  return at > lineEnd ? at : -1;
 }
 
 function hexDigit(byte: number | undefined): number {

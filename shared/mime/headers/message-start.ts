@@ -3,7 +3,7 @@ import type { Defects } from '../parsed-email.ts';
 import { endOfLine, isBlank, isHeader } from './header-lines.ts';
 
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-const MBOX_SEPARATOR = /^>?From [^:]/;
+const MBOX_SEPARATOR = /^>?From (?!\s*:)/;
 
 /**
  * Returns the message from its first header on, with LF line ends if it had only CR, as old Macintosh clients write. Skips a

@@ -3,9 +3,9 @@
  * hostile input, so its input is bounded for each email; the rest is converted by `strip-tags.ts`.
  */
 
-import type { DomNode, HtmlToTextOptions } from 'html-to-text';
+import type { HtmlToTextOptions } from 'html-to-text';
 import type { Defects } from '../parsed-email.ts';
-import { stripTags } from './strip-tags.ts';
+import { stripTags, withoutInvisible } from './strip-tags.ts';
 
 /** Input limits of the library for one email. Its time grows with the number of tags. */
 const MAX_BYTES = 256 * 1024;
@@ -52,22 +52,33 @@ async function loadConverter(): Promise<Convert> {
 
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
+  // By default, a zero-width space is white space.
+  whitespaceCharacters: ' \t\r\n\f',
   limits: { maxInputLength: MAX_BYTES },
   formatters: {
-    row: (element, walk, builder) => {
-      // A line break around `<td><center>40</center></td>` would split the row of the table.
-      if (isAloneInCell(element)) {
-        walk(element.children, builder);
-        return;
-      }
+    line: (element, walk, builder) => {
       builder.openBlock({ leadingLineBreaks: 1 });
       walk(element.children, builder);
       builder.closeBlock({ trailingLineBreaks: 1 });
     },
-    // Without it `A-100` and `40` in two cells are read as `A-10040`.
+    // Each row is a table of the library: it collects the text of a cell without the line breaks around its blocks.
+    row: (element, walk, builder) => {
+      builder.openTable();
+      builder.openTableRow();
+      for (const node of element.children) {
+        const isCell = node.name === 'td' || node.name === 'th';
+        if (!isCell && (node.data ?? '-').trim() === '') continue;
+        builder.openTableCell();
+        walk(isCell ? node.children : [node], builder);
+        builder.closeTableCell();
+      }
+      builder.closeTableRow();
+      builder.closeTable({ tableToString: rowText, leadingLineBreaks: 1, trailingLineBreaks: 1 });
+    },
+    // A cell outside a row, or in a cell that is not closed. Without the tab, `A-100` and `40` are read as `A-10040`.
     cell: (element, walk, builder) => {
-      walk(element.children, builder);
       builder.addLiteral('\t');
+      walk(element.children, builder);
     },
   },
   selectors: [
@@ -77,26 +88,43 @@ const OPTIONS: HtmlToTextOptions = {
     { selector: 'style', format: 'skip' },
     { selector: 'script', format: 'skip' },
     { selector: 'table', format: 'block' },
+    // Programs show the text of a form with its line breaks: `white-space: pre-line` and the like.
+    ...['div', 'p'].flatMap((name) =>
+      ['white-space:pre', 'white-space: pre'].map((style) => ({
+        selector: `${name}[style*="${style}" i]`,
+        format: 'pre',
+        options: { leadingLineBreaks: 1, trailingLineBreaks: 1 },
+      })),
+    ),
     { selector: 'tr', format: 'row' },
     { selector: 'td', format: 'cell' },
     { selector: 'th', format: 'cell' },
     // Blocks that the library does not know, and list items outside a list.
     ...'address caption center dd details dl dt fieldset figcaption figure hr legend li option summary'
       .split(' ')
-      .map((selector) => ({ selector, format: 'row' })),
+      .map((selector) => ({ selector, format: 'line' })),
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),
   ],
 };
 
-function isAloneInCell(element: DomNode): boolean {
-  const { parent } = element;
-  if (parent?.name !== 'td' && parent?.name !== 'th') return false;
-  return parent.children.every((node) => node === element || node.data?.trim() === '');
+/** The cells of one row with tabs between them; a nested table begins on a new line. A cell without others keeps its paragraphs. */
+function rowText([row = []]: readonly (readonly { text: string }[])[]): string {
+  const cells = row.map(({ text }) => text.trim());
+  const filled = cells.filter((text) => text !== '');
+  if (filled.length < 2) return filled.join('');
+  return cells
+    .map((text, index) => {
+      const before = cells[index - 1] ?? '';
+      const isNested = before.lastIndexOf('\t') > before.lastIndexOf('\n') || /^.*\t/.test(text);
+      const separator = index === 0 ? '' : isNested ? '\n' : '\t';
+      return separator + text.replace(/\n{2,}/g, '\n');
+    })
+    .join('');
 }
 
-/** Without the tabs of empty cells and without stacks of empty lines. */
+/** Without invisible characters, the tabs of empty cells, and stacks of empty lines. */
 function tidy(text: string): string {
-  return text
+  return withoutInvisible(text)
     .split('\n')
     .map((line) => line.replaceAll('\u00a0', ' ').trim())
     .join('\n')

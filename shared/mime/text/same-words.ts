@@ -4,6 +4,12 @@
 const COMPARED_LENGTH = 64 * 1024;
 /** Required share of the other form's words. Clients omit link texts and image names. */
 const SHARE = 0.8;
+/** Rows of one message, and the part of a long row: a program writes all rows the same way. */
+const COMPARED_ROWS = 20;
+const COMPARED_ROW_LENGTH = 200;
+const WORD = /[\p{L}\p{N}]+/gu;
+/** What only the text form shows of links and pictures. */
+const LINK_TARGET = /\b(?:https?:|mailto:|tel:|cid:)[^\s<>]+/gi;
 
 /** Whether `text` has nearly all words of `other`. */
 export function containsWordsOf(text: string, other: string): boolean {
@@ -15,11 +21,28 @@ export function containsWordsOf(text: string, other: string): boolean {
   return found >= others.size * SHARE;
 }
 
-function wordsOf(text: string): ReadonlySet<string> {
-  return new Set(
-    text
-      .slice(0, COMPARED_LENGTH)
-      .toLowerCase()
-      .match(/[\p{L}\p{N}]+/gu) ?? [],
+/** Whether `text` can replace `other`: it has nearly all of its words, and all that contain a digit, such as item numbers. */
+export function containsTextOf(text: string, other: string): boolean {
+  const shown = other.slice(0, COMPARED_LENGTH).replace(LINK_TARGET, ' ');
+  if (!containsWordsOf(text, shown)) return false;
+  // Text has line ends, quote marks and link targets, which HTML has not.
+  const own = wordsOf(text, COMPARED_LENGTH * 4);
+  return [...wordsOf(shown)].every((word) => own.has(word) || !/\p{N}/u.test(word));
+}
+
+/** Whether the rows of tables in `other`, which have tabs, are on lines of `text` too. Some programs write a line for each cell. */
+export function hasRowsOf(text: string, other: string): boolean {
+  const lines = `\n${wordLines(text.slice(0, COMPARED_LENGTH * 4)).join('\n')}\n`;
+  const rows = other.split('\n').filter((row) => row.includes('\t') && /\p{N}/u.test(row));
+  return wordLines(rows.slice(0, COMPARED_ROWS).join('\n')).every((row) =>
+    lines.includes(row.slice(0, COMPARED_ROW_LENGTH)),
   );
+}
+
+function wordLines(text: string): string[] {
+  return text.split('\n').map((line) => (line.toLowerCase().match(WORD) ?? []).join(' '));
+}
+
+function wordsOf(text: string, length = COMPARED_LENGTH): ReadonlySet<string> {
+  return new Set(text.slice(0, length).toLowerCase().match(WORD) ?? []);
 }

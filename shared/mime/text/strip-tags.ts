@@ -3,10 +3,11 @@
  * Used for HTML that is too large for the library, and to compare the two forms of a message. Linear for any input.
  */
 
+import { decodeHTML } from 'entities/decode';
+
 const LT = 0x3c;
 const GT = 0x3e;
 const AMPERSAND = 0x26;
-const SEMICOLON = 0x3b;
 const SPACE = 0x20;
 const TAB = 0x09;
 const LF = 0x0a;
@@ -20,43 +21,23 @@ const CELLS: ReadonlySet<string> = new Set(['td', 'th']);
 /** Elements whose content is not shown. */
 const UNREAD: ReadonlySet<string> = new Set(['head', 'script', 'style', 'template', 'title']);
 
-const LATIN_1 =
-  'nbsp iexcl cent pound curren yen brvbar sect uml copy ordf laquo not shy reg macr deg plusmn sup2 sup3 acute micro para middot cedil sup1 ordm raquo frac14 frac12 frac34 iquest Agrave Aacute Acirc Atilde Auml Aring AElig Ccedil Egrave Eacute Ecirc Euml Igrave Iacute Icirc Iuml ETH Ntilde Ograve Oacute Ocirc Otilde Ouml times Oslash Ugrave Uacute Ucirc Uuml Yacute THORN szlig agrave aacute acirc atilde auml aring aelig ccedil egrave eacute ecirc euml igrave iacute icirc iuml eth ntilde ograve oacute ocirc otilde ouml divide oslash ugrave uacute ucirc uuml yacute thorn yuml';
-
-/** The named character references used in emails. */
-const NAMED: ReadonlyMap<string, number> = new Map([
-  ...LATIN_1.split(' ').map((name, index): [string, number] => [name, 160 + index]),
-  ['amp', 0x26],
-  ['apos', 0x27],
-  ['bdquo', 0x201e],
-  ['bull', 0x2022],
-  ['euro', 0x20ac],
-  ['gt', 0x3e],
-  ['hellip', 0x2026],
-  ['ldquo', 0x201c],
-  ['lsquo', 0x2018],
-  ['lt', 0x3c],
-  ['mdash', 0x2014],
-  ['minus', 0x2212],
-  ['ndash', 0x2013],
-  ['quot', 0x22],
-  ['rdquo', 0x201d],
-  ['rsquo', 0x2019],
-  ['sbquo', 0x201a],
-  ['trade', 0x2122],
-  ['zwnj', 0x200c],
-]);
-
 /** White space is collapsed as in a browser; the result is trimmed. */
 export function stripTags(html: string): string {
-  return new Stripper(Buffer.from(html, 'utf8')).strip();
+  return withoutInvisible(new Stripper(Buffer.from(html, 'utf8')).strip());
+}
+
+/** Without soft hyphens, zero-width spaces and the like: senders let long item numbers wrap at them. */
+export function withoutInvisible(text: string): string {
+  return text.replace(/[\u034f\u00ad\u200b\u2060\ufeff]/g, '');
 }
 
 class Stripper {
   readonly #html: Buffer;
-  /** Never longer than the HTML: each tag and each character reference is longer than its replacement. */
+  /** At most six bytes for `&nGt;`: every tag and every other character reference has a shorter replacement. */
   readonly #text: Buffer;
   #length = 0;
+  /** Where the text of the open cell begins; -1 after its end. */
+  #cellStart = -1;
   /** Set when the rest has no end of a tag, or of a comment, so that it is not searched again. */
   #noTagEnd = false;
   #noCommentEnd = false;
@@ -64,7 +45,7 @@ class Stripper {
 
   constructor(html: Buffer) {
     this.#html = html;
-    this.#text = Buffer.allocUnsafe(html.length + 1);
+    this.#text = Buffer.allocUnsafe(Math.ceil(html.length * 1.2) + 1);
   }
 
   strip(): string {
@@ -103,6 +84,14 @@ class Stripper {
     }
   }
 
+  /** A cell is separated by a tab. The line breaks of a block at its beginning or end would split the row. */
+  #putCell(isEnd: boolean): void {
+    const isBroken = this.#length > this.#cellStart && this.#text[this.#length - 1] === LF;
+    if (isEnd && isBroken && this.#cellStart >= 0) this.#length -= 1;
+    this.#putWhite(TAB);
+    this.#cellStart = isEnd ? -1 : this.#length;
+  }
+
   /** @returns the offset to continue at */
   #readTag(at: number): number {
     const html = this.#html;
@@ -127,8 +116,8 @@ class Stripper {
       /^[a-z][a-z0-9]*/i
         .exec(html.toString('latin1', next === 0x2f ? at + 2 : at + 1, at + 14))?.[0]
         .toLowerCase() ?? '';
-    if (BLOCKS.has(name)) this.#putWhite(LF);
-    else if (CELLS.has(name)) this.#putWhite(TAB);
+    if (CELLS.has(name)) this.#putCell(next === 0x2f);
+    else if (BLOCKS.has(name) && (name === 'tr' || this.#length !== this.#cellStart)) this.#putWhite(LF);
     if (next !== 0x2f && UNREAD.has(name)) return this.#endOfElement(name, end + 1);
     return end + 1;
   }
@@ -145,31 +134,14 @@ class Stripper {
 
   /** @returns the offset to continue at */
   #readCharacter(at: number): number {
-    let end = at + 1;
-    while (end < at + 12 && this.#html[end] !== SEMICOLON && (this.#html[end] ?? 0) !== AMPERSAND) end += 1;
-    if (this.#html[end] !== SEMICOLON) {
-      this.#put(AMPERSAND);
-      return at + 1;
-    }
-    const match = /^&(?:#(\d{1,7})|#x([0-9a-f]{1,6})|([a-z]{2,8}\d{0,2}));?/i.exec(
-      this.#html.toString('latin1', at, at + 14),
-    );
-    const code = match === null ? undefined : codeOf(match);
-    if (match === null || code === undefined) {
-      this.#put(AMPERSAND);
-      return at + 1;
-    }
-    if (code <= SPACE || code === 0xa0) this.#putWhite(SPACE);
-    else if (code !== 0xad)
-      this.#length += this.#text.write(String.fromCodePoint(code), this.#length, 'utf8');
-    return at + match[0].length;
+    // The longest name has 31 characters.
+    const near = this.#html.toString('latin1', at, at + 34);
+    const reference = /^&(?:#x?[\da-f]{1,8}|[a-z][a-z\d]{1,31});?/i.exec(near)?.[0] ?? '&';
+    const text = decodeHTML(reference).replace('\u00a0', ' ');
+    if (text.length === 1 && text <= ' ') this.#putWhite(SPACE);
+    else this.#length += this.#text.write(text, this.#length, 'utf8');
+    return at + reference.length;
   }
-}
-
-function codeOf([, decimal, hexadecimal, name]: RegExpExecArray): number | undefined {
-  if (name !== undefined) return NAMED.get(name);
-  const code = decimal === undefined ? Number.parseInt(hexadecimal ?? '', 16) : Number(decimal);
-  return code > 0x10ffff || (code >= 0xd800 && code <= 0xdfff) ? undefined : code;
 }
 
 function isWhite(byte: number | undefined): boolean {

@@ -7,6 +7,7 @@ import { decodeText } from '../encoding/charset.ts';
 import { cleanText } from '../encoding/clean-text.ts';
 import type { Defects } from '../parsed-email.ts';
 import type { FoundFile } from '../parts/attachments.ts';
+import type { Kind } from '../parts/part-text.ts';
 import { decompressRtf } from './compressed-rtf.ts';
 import { PROPERTY, type Property, type PropertyList, readProperties, TYPE } from './mapi-properties.ts';
 import { rtfToText } from './rtf-text.ts';
@@ -24,8 +25,8 @@ const MAX_BODY_LENGTH = 10 * 1024 * 1024;
 export interface OpenedTnef {
   readonly text: string | null;
   readonly html: string | null;
-  /** The readable text, even when it is not the body: the text, else the text of the RTF; null for HTML or nothing. */
-  readonly plain: string | null;
+  /** What there is to read, also when it is not the body, in order: of the message, then of each message attached to it. */
+  readonly readable: readonly { readonly kind: Kind; readonly text: string }[];
   readonly files: readonly FoundFile[];
 }
 
@@ -69,6 +70,7 @@ class TnefReader {
   readonly #budget: TnefBudget;
   readonly #defects: Defects;
   readonly #files: FoundFile[] = [];
+  readonly #readable: { kind: Kind; text: string }[] = [];
 
   constructor(path: string, budget: TnefBudget, defects: Defects) {
     this.#path = path;
@@ -84,8 +86,16 @@ class TnefReader {
     if (text === null) this.#addText('message-body.txt', 'text/plain', body.text);
     if (html === null) this.#addText('message-body.html', 'text/html', body.html);
     if (body.rtf !== null) this.#addFile('message-body.rtf', 'application/rtf', body.rtf, null);
-    const plain = body.text ?? (body.rtf === null ? null : rtfToText(body.rtf, this.#defects));
-    return { text, html, plain, files: this.#files };
+    const attached = this.#readable.splice(0);
+    this.#addReadable(body);
+    return { text, html, readable: [...this.#readable, ...attached], files: this.#files };
+  }
+
+  /** Adds the text, else the HTML, else the text of the RTF. */
+  #addReadable({ html, rtf, text }: MessageBodies): void {
+    const isHtml = text === null && html !== null && html.length <= MAX_BODY_LENGTH;
+    const shown = text ?? (isHtml ? html : rtf === null ? null : rtfToText(rtf, this.#defects));
+    if (shown !== null) this.#readable.push({ kind: isHtml ? 'html' : 'text', text: shown });
   }
 
   /** Adds the message's attachments to the files and returns its bodies. */
@@ -164,6 +174,7 @@ class TnefReader {
     this.#addText(`${base}.txt`, 'text/plain', bodies.text);
     this.#addText(`${base}.html`, 'text/html', bodies.html);
     if (bodies.rtf !== null) this.#addFile(`${base}.rtf`, 'application/rtf', bodies.rtf, null);
+    this.#addReadable(bodies);
     // A contact or a distribution list, which this reader cannot open.
     if (this.#files.length === before) this.#addFile(`${base}.tnef`, 'application/ms-tnef', content, null);
   }

@@ -84,11 +84,39 @@ describe('text of another script without a charset', () => {
     ['unknown-8bit', 'windows-1251', 'Просим поставить двадцать ящиков болтов.'],
     ['utf-8', 'koi8-r', 'Просим поставить двадцать ящиков болтов.'],
     ['iso-2022-jp', 'shift_jis', '注文書を添付いたしますので、納期をご確認ください。'],
+    ['iso-8859-1', 'shift_jis', '注文書を添付いたしますので、納期をご確認ください。'],
+    ['windows-1252', 'gb18030', '您好，附件是我们公司的采购订单，请确认价格。'],
+    ['iso-8859-1', 'windows-1251', 'Просим поставить двадцать ящиков болтов.'],
+    ['iso-8859-1', 'windows-1253', 'Σας στέλνουμε την παραγγελία μας.'],
   ])('reads a body that is declared as %s but is %s', async (declared, charset, sentence) => {
     const email = await parse(`Content-Type: text/plain; charset=${declared}`, '', encode(sentence, charset));
     expect(email.bodyText).toBe(sentence);
     expect(email.defects).toContain('charset_guessed');
   });
+});
+
+describe('text that declares a Western charset', () => {
+  test('in which four letters beyond ASCII follow each other stays Western', async () => {
+    for (const text of [
+      '«ÄÖÜÄÖÜ» éèêë',
+      '……““””„‚',
+      'Ærøø Åå ØØÅÅ, ÞÆÖÐ',
+      '±0,5 × 20 °C ½" ¼" ±°',
+      'Straße für ÄÖÜß\u00a0\u00a0\u00a0€',
+    ])
+      expect(
+        (await parse('Content-Type: text/plain; charset=windows-1252', '', encode(text, 'win1252'))).bodyText,
+      ).toBe(text);
+  });
+
+  test.each(['utf-8', 'iso-8859-1', 'windows-1252', 'shift_jis'])(
+    '%s, but has the escapes of ISO-2022-JP',
+    async (declared) => {
+      const jis = '\u001b$BCmJ8=q\u001b(B 4711';
+      const email = await parse(`Content-Type: text/plain; charset=${declared}`, '', jis);
+      expect(email).toMatchObject({ bodyText: '注文書 4711', defects: ['charset_guessed'] });
+    },
+  );
 });
 
 describe('text that is too short for a guess', () => {

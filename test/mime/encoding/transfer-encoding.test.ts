@@ -100,6 +100,7 @@ describe('quoted-printable', () => {
   test.each([
     ['a=3Db=E4=e4', 'a=b\xe4\xe4', []],
     ['soft=\r\n break=  \r\nhere=', 'soft breakhere', []],
+    ['doubled=\r\r\n and = \ralone=\r', 'doubled and alone', []],
     ['line\r\nends \r\nstay', 'line\r\nends \r\nstay', []],
     ['1 = 2 =ZZ =4', '1 = 2 =ZZ =4', ['quoted_printable_malformed']],
   ])('decodes the quoted-printable text %j', async (encoded, expected, defects) => {

@@ -13,6 +13,12 @@ describe('header block', () => {
     }
   });
 
+  test('reads a From header with white space before its colon', async () => {
+    const email = await read('From \t : Ann <ann@example.com>', 'Subject : Order');
+    expect(email.from).toEqual({ name: 'Ann', address: 'ann@example.com' });
+    expect(email.subject).toBe('Order');
+  });
+
   test('continues the headers after a line that is not a header', async () => {
     for (const lines of [['junk'], ['Order No: 7'], ['Order No: 7', ' folded', 'Other No: 8']]) {
       const email = await read(...lines, 'Subject: Order');

@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { base64Lines, multipart, parse, part } from '../mail-builder.ts';
-import { attachment, attribute, binary, ID, properties, tnef, unicode } from '../tnef/tnef-builder.ts';
+import {
+  attachment,
+  attribute,
+  binary,
+  ID,
+  object,
+  properties,
+  tnef,
+  unicode,
+} from '../tnef/tnef-builder.ts';
 
 const PDF = Buffer.from('%PDF-1.7 seven crates');
 const COVER = part(['Content-Type: text/plain'], 'See below.');
@@ -36,6 +45,64 @@ describe('plain text', () => {
     expect(email.plainText).toBe('A-100\t40\nB-200\t5');
   });
 
+  test.each([
+    ['paragraphs of Outlook', (text: string) => `<p class=MsoNormal><span>${text}<o:p></o:p></span></p>`],
+    ['blocks', (text: string) => `<div>\n<div>${text}</div>\n</div>`],
+    ['a line break at the end', (text: string) => `${text}<br>`],
+  ])('keeps each row of a table on its line when the cells contain %s', async (_, content) => {
+    const row = (...cells: string[]) =>
+      `<tr>\n${cells.map((cell) => `<td>${content(cell)}</td>`).join('\n')}\n</tr>`;
+    const rows = (count: number) =>
+      Array.from({ length: count }, (__, index) => row(`${index + 10}`, 'A-100', '', '40 pcs')).join('\n');
+    const plainOf = async (count: number) => {
+      const page = `Our order:<table><tbody>${rows(count)}</tbody></table>Regards`;
+      return (await parse('Content-Type: text/html', '', page)).plainText?.replace(/\n+/g, '\n');
+    };
+    expect(await plainOf(2)).toBe('Our order:\n10\tA-100\t\t40 pcs\n11\tA-100\t\t40 pcs\nRegards');
+    // More tags than the library converts.
+    expect(await plainOf(900)).toContain('Our order:\n10\tA-100\t40 pcs\n11\tA-100\t40 pcs\n12\t');
+  });
+
+  test('keeps the lines of a layout table', async () => {
+    const inner =
+      '<table><tr><td><p>A-100</p></td><td><p>40</p></td></tr><tr><td>B-200</td><td>5</td></tr></table>';
+    const page = `<table><tr><td>&nbsp;</td><td><p>Hello,</p><p>our order:</p>${inner}</td><td>&nbsp;</td></tr></table>`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('Hello,\n\nour order:\n\nA-100\t40\nB-200\t5');
+  });
+
+  test.each([0, 3_001])(
+    'joins words in HTML that invisible characters divide, with %d more tags',
+    async (tags) => {
+      const page = `PO&shy;4711 A-&#8203;10\u200b0 B\u00ad&#xfeff;7 C&#8288;8 D&#847;9${'<b>'.repeat(tags)}`;
+      const email = await parse('Content-Type: text/html; charset=utf-8', '', page);
+      expect(email.plainText).toBe('PO4711 A-100 B7 C8 D9');
+    },
+  );
+
+  test('separates the cells of a table without closing tags', async () => {
+    const page = '<table><tr><td>A-100<th>40<tr><th>B-200<td>5</table>';
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('A-100\t40\nB-200\t5');
+  });
+
+  test.each([0, 3_001])('decodes every character reference in HTML, with %d more tags', async (tags) => {
+    const page = `&scaron;roub &rarr; &#150; &#x80;5 &numero;7 &frac12;&nbsp6 &amp4 R&D &x; &nGt;${'<b>'.repeat(tags)}`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('šroub → – €5 №7 ½ 6 &4 R&D &x; ≫⃒');
+  });
+
+  test('keeps the lines of HTML whose style preserves them', async () => {
+    const lines = 'A-100  40\n<b>B-200</b>  5\n\nThanks';
+    for (const style of ['white-space: pre-wrap', 'color:red;white-space:pre-line', 'WHITE-SPACE:PRE']) {
+      for (const name of ['div', 'p']) {
+        const page = `Order:<${name} style="${style}">${lines}</${name}>Ann`;
+        const email = await parse('Content-Type: text/html', '', page);
+        expect(email.plainText?.replaceAll('  ', ' ')).toBe('Order:\nA-100 40\nB-200 5\n\nThanks\nAnn');
+      }
+    }
+  });
+
   test('reads HTML whose head is not closed', async () => {
     const page = '<html><head><title>t</title><style>p{}</style><p>Forty pieces of A-100</p></html>';
     const email = await parse('Content-Type: text/html', '', page);
@@ -48,6 +115,45 @@ describe('plain text', () => {
     const email = await parse(...multipart('alternative', 'a', stub, page));
     expect(email.plainText).toContain('Forty pieces of A-100 to gate 2, by Friday.');
     expect(email.bodyText).toBe('Your mail program cannot show this message.');
+  });
+
+  test('adds the numbers that only one form of the message has', async () => {
+    const terms = Array.from(
+      { length: 200 },
+      (_, index) => `term${String.fromCharCode(97 + (index % 26), 97 + index / 26)}`,
+    );
+    const text = part(['Content-Type: text/plain'], `Order 4711\n\n${terms.join(' ')}`);
+    const table = '<table><tr><td>A-100</td><td>40</td></tr></table>';
+    const page = part(['Content-Type: text/html'], `<p>Order</p>${table}<p>${terms.join(' ')}</p>`);
+    const email = await parse(...multipart('alternative', 'a', text, page));
+    expect(email.plainText).toContain('Order 4711');
+    expect(email.plainText).toContain('A-100\t40');
+  });
+
+  test.each([
+    [
+      'has each cell on its own line',
+      'Order 4711\n\nItem\nPieces\nA-100\n40\n',
+      'Order 4711\n\nItem\tPieces\nA-100\t40',
+    ],
+    [
+      'has the rows',
+      'Order 4711\n\n| Item  | Pieces |\n| A-100 | 40 |',
+      'Order 4711\n\n| Item  | Pieces |\n| A-100 | 40 |',
+    ],
+    [
+      'says more',
+      'Order 4711 by 6 May\n\nItem\nPieces\nA-100\n40',
+      'Order 4711 by 6 May\n\nItem\nPieces\nA-100\n40',
+    ],
+  ])('reads a table when the text alternative %s', async (_, text, plain) => {
+    const table = '<table><tr><td>Item</td><td>Pieces</td></tr><tr><td>A-100</td><td>40</td></tr></table>';
+    const page = part(['Content-Type: text/html'], `<p>Order 4711</p>${table}`);
+    const email = await parse(
+      ...multipart('alternative', 'a', part(['Content-Type: text/plain'], text), page),
+    );
+    expect(email.plainText).toBe(plain);
+    expect(email.bodyText?.trim()).toBe(text.trim());
   });
 
   test('strips the tags of very large HTML and records a defect', async () => {
@@ -98,5 +204,27 @@ describe('plain text', () => {
       ...multipart('mixed', 'b', COVER, winmail(properties(unicode(0x1000, 'Nine drums')))),
     );
     expect(byText.plainText).toBe('See below.\n\nNine drums');
+    const besideText = await parse(
+      ...multipart(
+        'mixed',
+        'b',
+        COVER,
+        winmail(properties(binary(0x1013, Buffer.from('<p>Nine drums</p>')))),
+      ),
+    );
+    expect(besideText.plainText).toBe('See below.\n\nNine drums');
+    expect(besideText.bodyHtml).toBeNull();
+  });
+
+  test('includes the text of a message within a winmail.dat in the plain text', async () => {
+    const inner = (list: Buffer) =>
+      attachment('m', null, object(0x3701, tnef(attribute(1, ID.messageProperties, list))));
+    const file = tnef(
+      inner(properties(unicode(0x1000, 'Nine drums'))),
+      inner(properties(binary(0x1013, Buffer.from('<p>To gate 2</p>')))),
+    );
+    const headers = ['Content-Type: application/ms-tnef', 'Content-Transfer-Encoding: base64'];
+    const email = await parse(...multipart('mixed', 'b', COVER, part(headers, base64Lines(file))));
+    expect(email.plainText).toBe('See below.\n\nNine drums\n\nTo gate 2');
   });
 });
