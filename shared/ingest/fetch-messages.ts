@@ -28,7 +28,7 @@ export type FetchEnd =
 /** At the end of a run: charges failed attempts to the messages that caused them. @throws {AppError} database_unavailable */
 export async function finalizeAttempts(run: RunContext): Promise<void> {
   const charged = run.outage.takeCharged();
-  reportDead(run, await chargeFailures(run.db, run.lease, charged, waitFactor(run.app.random)));
+  reportDead(run, await chargeFailures(run.db, run.lease, charged, waitFactor(run.random)));
 }
 
 export function reportDead(run: RunContext, letters: readonly DeadLetter[]): void {
@@ -69,7 +69,7 @@ export class MessageFetcher {
    * @throws {AppError} an error that ends the run: lease_lost, database_unavailable, reauth_required, ...
    */
   async fetch(due: DueWork, discoveryAfterMs: number): Promise<FetchEnd> {
-    this.#discoveryDueMs = this.#run.app.clock() + discoveryAfterMs;
+    this.#discoveryDueMs = this.#run.clock() + discoveryAfterMs;
     this.#end = null;
     this.#claims.update(due);
     const end = await this.#loop().catch(async (error: unknown) => {
@@ -95,7 +95,7 @@ export class MessageFetcher {
         await Promise.all(this.#active);
         continue;
       }
-      const limit = this.#run.outage.isOutage ? 1 : this.#run.app.inFlight.current;
+      const limit = this.#run.outage.isOutage ? 1 : this.#run.inFlight.current;
       const free = limit - this.#active.size;
       // Claim at least a quarter of the limit at a time, to avoid one statement per message.
       if (free <= 0 || (this.#active.size > 0 && free < Math.ceil(limit / 4))) {
@@ -118,10 +118,10 @@ export class MessageFetcher {
       await Promise.all(this.#active);
       return true;
     }
-    const { db, lease, app } = this.#run;
+    const { clock, db, lease } = this.#run;
     const ended = Promise.all(this.#active).then(() => true);
     while (!(await Promise.race([ended, delay(HINT_CHECK_MS, false, { ref: false })]))) {
-      if (app.clock() >= this.#discoveryDueMs || (await hasNewerHint(db, lease.mailboxId))) return false;
+      if (clock() >= this.#discoveryDueMs || (await hasNewerHint(db, lease.mailboxId))) return false;
     }
     return true;
   }
@@ -130,7 +130,7 @@ export class MessageFetcher {
     if (this.#error !== null || this.#run.outage.isHopeless) return 'idle';
     if (this.#end !== null) return this.#end;
     if (!this.#run.deadline.hasTimeFor(MESSAGE_MS)) return 'out_of_time';
-    return this.#run.app.clock() >= this.#discoveryDueMs ? 'discovery_due' : null;
+    return this.#run.clock() >= this.#discoveryDueMs ? 'discovery_due' : null;
   }
 
   /** Waits between two calls of an outage. @returns false when the run has no time for it */
@@ -140,7 +140,7 @@ export class MessageFetcher {
       this.#end = 'out_of_time';
       return false;
     }
-    await this.#run.app.sleep(pauseMs);
+    await this.#run.sleep(pauseMs);
     return true;
   }
 

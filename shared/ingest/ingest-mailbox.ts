@@ -175,15 +175,15 @@ async function workUnderLease(
 ): Promise<LoopEnd> {
   try {
     if (isFirst && !isKnownAccess) {
-      const identified = await identifyMailbox(run.app, run.call);
+      const identified = await identifyMailbox(run, run.call);
       // The account has another row. The next run works on that one.
       if (identified.id !== run.lease.mailboxId)
         return { outcome: 'completed', error: null, releasesAnyway: true };
     }
     if (isFirst && taken.hasOpenClaims) {
-      for (const lease of run.app.unreleasedLeases) await releaseClaims(run.db, lease);
-      run.app.unreleasedLeases.clear();
-      reportDead(run, await sweepOpenClaims(run.db, run.lease, waitFactor(run.app.random)));
+      for (const lease of run.unreleasedLeases) await releaseClaims(run.db, lease);
+      run.unreleasedLeases.clear();
+      reportDead(run, await sweepOpenClaims(run.db, run.lease, waitFactor(run.random)));
     }
     if (isFirst) run.label = await labelOf(run, taken.label);
     return await runSyncLoop(run);

@@ -49,10 +49,10 @@ async function eraseExpired({ config, db, deadline, log }: RunContext): Promise<
 }
 
 /** An error of the bucket does not fail the run. The next one continues. */
-async function collectOldObjects({ app, db, deadline, log }: RunContext): Promise<void> {
-  if (app.largeBytes === null || app.largeBytes.isPaused) return;
-  const ownDeadline = Deadline.after(COLLECTION_MS, app.clock);
-  const { deletedCount, error } = await collectObjects(db, app.largeBytes.bucket, {
+async function collectOldObjects({ clock, db, deadline, largeBytes, log }: RunContext): Promise<void> {
+  if (largeBytes === null || largeBytes.isPaused) return;
+  const ownDeadline = Deadline.after(COLLECTION_MS, clock);
+  const { deletedCount, error } = await collectObjects(db, largeBytes.bucket, {
     minAgeSeconds: DAY_SECONDS,
     hasTime: () => ownDeadline.remainingMs() > 0 && deadline.hasTimeFor(OBJECT_MS),
   });

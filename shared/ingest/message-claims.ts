@@ -120,7 +120,7 @@ export class MessageClaims {
     }
     const free = Math.max(1, Math.floor(limit / 4)) - this.#activeRetries;
     // Most of them wait for the bucket, and each retry would fetch a large message in vain.
-    if (this.#run.app.largeBytes?.isPaused) return [];
+    if (this.#run.largeBytes?.isPaused) return [];
     if (!this.#hasRetries || free <= 0) return [];
     const claims = await claimRetries(db, lease, {
       limit: Math.min(wanted, free),
@@ -146,9 +146,9 @@ export class MessageClaims {
   }
 
   async #claimSuspect(priority: Priority): Promise<readonly Claim[]> {
-    const { app, db, lease } = this.#run;
+    const { db, lease, suspects } = this.#run;
     if (!this.#hasSuspects) return [];
-    this.#releaseSuspect = await app.suspects.acquireWithin(SUSPECT_WAIT_MS);
+    this.#releaseSuspect = await suspects.acquireWithin(SUSPECT_WAIT_MS);
     if (this.#releaseSuspect === null) {
       this.#hasSuspects = false;
       return [];

@@ -43,12 +43,12 @@ export type MessageResult =
   | { readonly end: 'fatal'; readonly error: AppError };
 
 export async function processMessage(run: RunContext, claim: Claim): Promise<MessageResult> {
-  const epoch = run.app.inFlight.epoch;
+  const epoch = run.inFlight.epoch;
   try {
     return await fetchAndStore(run, claim);
   } catch (thrown) {
     const error = toAppError(thrown);
-    if (error.code === 'gmail_rate_limited') run.app.inFlight.onRateLimited(epoch);
+    if (error.code === 'gmail_rate_limited') run.inFlight.onRateLimited(epoch);
     try {
       return await endFailedAttempt(run, claim, error);
     } catch (again) {
@@ -64,7 +64,7 @@ async function fetchAndStore(run: RunContext, claim: Claim): Promise<MessageResu
       releaseLarge ??= await run.largeBodies.acquireWithin(run.deadline.remainingMs());
       return releaseLarge !== null;
     });
-    run.app.inFlight.onSuccess();
+    run.inFlight.onSuccess();
     const rule = ruleFor(run, claim, message);
     if (rule === null) await store(run, claim, message);
     else {
@@ -167,7 +167,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
     return { end: 'resolved', isFetched: false };
   }
   if (await isSystemError(run, error)) {
-    await withDatabaseRetries(run.app, async () => await releaseClaims(db, lease, [gmailMessageId]));
+    await withDatabaseRetries(run, async () => await releaseClaims(db, lease, [gmailMessageId]));
     if (isOutOfTime(error.code)) return { end: 'out_of_time' };
     return error.code === 'gmail_rate_limited' ? { end: 'released' } : { end: 'fatal', error };
   }
@@ -176,7 +176,7 @@ async function endFailedAttempt(run: RunContext, claim: Claim, error: AppError):
     code: isDatabaseError(error.code) ? 'unstorable' : error.code,
     detail: error.message,
     isEarly: claim.isEarly,
-    jitter: waitFactor(run.app.random),
+    jitter: waitFactor(run.random),
   });
   run.counts.failed += 1;
   run.log.write('WARNING', 'message_failed', 'A message could not be fetched or stored', {

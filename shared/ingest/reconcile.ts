@@ -36,7 +36,7 @@ export function reconcileEverySeconds(run: RunContext): number {
 
 /** The first reconciliation of an added mailbox waits for the next period, so that those of many do not fall together. */
 export function waitsForFirstPeriod(run: RunContext): boolean {
-  if (run.app.settings === null) return false;
+  if (run.settings === null) return false;
   const ageSeconds = (run.startedAt.getTime() - run.mailboxCreatedAt.getTime()) / 1_000;
   return ageSeconds < reconcileEverySeconds(run);
 }

@@ -32,8 +32,8 @@ const MAX_RETRY_AFTER_MS = 3_600_000;
  * @returns `newer_hint` when a push has announced something newer: nothing is recorded then
  */
 export async function recordRunEnd(run: RunContext, ended: LoopEnd): Promise<'recorded' | 'newer_hint'> {
-  const { app, counts, db, lease, log, startedAt } = run;
-  const durationMs = app.clock() - run.beganMs;
+  const { counts, db, lease, log, startedAt } = run;
+  const durationMs = run.clock() - run.beganMs;
   let end: RunEnd | null = null;
   try {
     const finished = {
@@ -45,11 +45,11 @@ export async function recordRunEnd(run: RunContext, ended: LoopEnd): Promise<'re
       hasHistoryAnswer: run.hasHistoryAnswer,
       releasesAnyway: ended.releasesAnyway,
       nextPollMs: nextPollMs(run, ended.outcome, durationMs),
-      isAdded: app.settings !== null,
+      isAdded: run.settings !== null,
       // Only scheduled runs report the watch, and they run only while the monitor is on.
       watchTopic: run.trigger === 'schedule' ? run.config.pubsubTopic : null,
     };
-    const answer = await withDatabaseRetries(app, async () => {
+    const answer = await withDatabaseRetries(run, async () => {
       // The database may have been unavailable when a claim ended. An open claim would count as a crash of the process.
       if (ended.outcome === 'failed') await releaseClaims(db, lease);
       return await finishRun(db, lease, finished);
@@ -60,7 +60,7 @@ export async function recordRunEnd(run: RunContext, ended: LoopEnd): Promise<'re
     if (run.trigger === 'schedule')
       await noteLateRun(db, lease.mailboxId, { startedAt, arrivalToStoredMaxMs });
   } catch (thrown) {
-    app.unreleasedLeases.add(lease);
+    run.unreleasedLeases.add(lease);
     log.write('ERROR', 'database_error', 'The end of a run could not be recorded', {
       detail: toAppError(thrown).message,
     });
@@ -75,8 +75,7 @@ function nextPollMs(run: RunContext, outcome: LoopEnd['outcome'], durationMs: nu
   if (outcome === 'out_of_time') return 0;
   if (run.trigger !== 'schedule') return null;
   if (intervalSeconds <= SCHEDULER_SECONDS) return 0;
-  const untilNextMs =
-    (run.app.settings === null ? intervalSeconds : secondsToNext(run, intervalSeconds)) * 1_000;
+  const untilNextMs = (run.settings === null ? intervalSeconds : secondsToNext(run, intervalSeconds)) * 1_000;
   return Math.max(0, Math.round(untilNextMs - SCHEDULER_JITTER_MS - durationMs));
 }
 

@@ -39,12 +39,11 @@ const MAX_NAMES = 50;
  * @throws {AppError} Gmail errors, database errors
  */
 export async function labelOf(run: RunContext, columns: LabelColumns): Promise<LabelState> {
-  const { app } = run;
   const setting = run.config.labelId;
   const { mailboxId } = run.lease;
   const known = knownLabel(setting, columns);
-  if (known === null) return await resolveLabel(app, mailboxId, run.call);
-  if (columns.reopenedToId !== null) await reopen(app, mailboxId, columns.reopenedToId, run.deadline);
+  if (known === null) return await resolveLabel(run, mailboxId, run.call);
+  if (columns.reopenedToId !== null) await reopen(run, mailboxId, columns.reopenedToId, run.deadline);
   return known;
 }
 

@@ -1,6 +1,4 @@
 /** The context of one run: its lease, deadline, budget, counts, and what it has learned from Gmail. */
-import type { Config } from '../config.ts';
-import type { Database } from '../db/database.ts';
 import type { HistoryStart, Lease, TakenLease } from '../db/lease.ts';
 import { noCounts, type RunCounts, type Trigger } from '../db/runs.ts';
 import type { Deadline } from '../deadline.ts';
@@ -10,19 +8,14 @@ import { createPublisher, type EmailPublisher } from '../handoff/email-publisher
 import { WorkerWakeUp } from '../handoff/worker-wake-up.ts';
 import type { QuotaBudget } from '../limits/quota-budget.ts';
 import { Semaphore } from '../limits/semaphore.ts';
-import type { Log } from '../log.ts';
 import { createBudget } from './call-outside-run.ts';
 import type { IngestContext } from './ingest-context.ts';
 import type { LabelState } from './label-rules.ts';
 import { OutageDetector } from './outage-detector.ts';
 
-export interface RunContext {
-  /** With the log of the run. */
-  readonly app: IngestContext;
-  readonly db: Database;
+/** What the instance keeps for the mailbox, with the log of the run, and what belongs to the run. */
+export interface RunContext extends IngestContext {
   readonly gmail: GmailClient;
-  readonly config: Config;
-  readonly log: Log;
   readonly trigger: Trigger;
   readonly runId: number;
   readonly lease: Lease;
@@ -73,7 +66,6 @@ export function createRun(
     readonly taken: TakenLease;
   },
 ): RunContext {
-  const { config, db } = instance;
   const counts = noCounts();
   const budget = createBudget(instance, at.lease.mailboxId, at.deadline);
   const log = instance.log.with({
@@ -81,12 +73,9 @@ export function createRun(
     mailbox_id: at.lease.mailboxId,
     trigger: request.trigger,
   });
-  const app = { ...instance, log };
   return {
-    app,
-    db,
+    ...instance,
     gmail: at.gmail,
-    config,
     log,
     trigger: request.trigger,
     runId: at.taken.runId,
@@ -98,8 +87,8 @@ export function createRun(
     budget,
     includesWaiting: request.includesWaiting ?? request.trigger === 'manual',
     outage: new OutageDetector(),
-    largeBodies: new Semaphore(1, app.largeBodies),
-    wakeUp: new WorkerWakeUp(db, app.clock),
+    largeBodies: new Semaphore(1, instance.largeBodies),
+    wakeUp: new WorkerWakeUp(instance.db, instance.clock),
     label: { kind: 'none' },
     historyStart: at.taken.start,
     hasHistoryAnswer: false,
@@ -109,12 +98,12 @@ export function createRun(
       onRateLimited: (error) => {
         counts.rateLimited += 1;
         // A concurrency limit with a single call in flight is a rate limit.
-        if (!isConcurrencyLimit(error) || app.inFlight.current === 1)
+        if (!isConcurrencyLimit(error) || instance.inFlight.current === 1)
           void budget.onRateLimited(error.retryAfterMs ?? 0);
       },
       onSuccess: (units) => void budget.onSuccess(units),
     },
     counts,
-    publisher: createPublisher(app, at),
+    publisher: createPublisher({ ...instance, log }, at),
   };
 }

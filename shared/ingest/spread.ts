@@ -19,6 +19,6 @@ export function secondsIntoPeriod(mailboxId: number, periodSeconds: number, at: 
 }
 
 /** Work of a run is due when it was last done before so many seconds. The first mailbox has no period of its own. */
-export function spreadSeconds({ app, lease, startedAt }: RunContext, periodSeconds: number): number {
-  return app.settings === null ? periodSeconds : secondsIntoPeriod(lease.mailboxId, periodSeconds, startedAt);
+export function spreadSeconds({ lease, settings, startedAt }: RunContext, periodSeconds: number): number {
+  return settings === null ? periodSeconds : secondsIntoPeriod(lease.mailboxId, periodSeconds, startedAt);
 }

@@ -55,10 +55,13 @@ export async function storeMessage(run: RunContext, claim: Claim, message: RawMe
 }
 
 /** An email without large bytes is stored as without a bucket. */
-async function withObjects({ app, db, deadline }: RunContext, parsed: EmailToStore): Promise<EmailToStore> {
-  if (app.largeBytes === null) return parsed;
-  const large = largeObjectsOf(app.largeBytes, parsed.email.attachments, parsed.raw);
-  return large.length === 0 ? parsed : { ...parsed, objects: await app.largeBytes.keep(db, large, deadline) };
+async function withObjects(
+  { db, deadline, largeBytes }: RunContext,
+  parsed: EmailToStore,
+): Promise<EmailToStore> {
+  if (largeBytes === null) return parsed;
+  const large = largeObjectsOf(largeBytes, parsed.email.attachments, parsed.raw);
+  return large.length === 0 ? parsed : { ...parsed, objects: await largeBytes.keep(db, large, deadline) };
 }
 
 function logDefects(run: RunContext, claim: Claim, email: ParsedEmail): void {

@@ -60,7 +60,7 @@ async function repeatRounds(run: RunContext, fetcher: MessageFetcher): Promise<L
     idleRounds = run.counts.discovered === discoveredBefore ? idleRounds + 1 : 0;
     if (idleRounds >= MAX_IDLE_ROUNDS) return { outcome: 'completed', error: null, releasesAnyway: true };
     const waitMs = IDLE_WAIT_MS * 2 ** (idleRounds - 1);
-    if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.app.sleep(waitMs);
+    if (idleRounds > 0 && run.deadline.hasTimeFor(waitMs)) await run.sleep(waitMs);
   }
 }
 
@@ -156,6 +156,6 @@ async function listPlanned(
 
 /** Runs with each reconciliation: accounts can be renamed and labels deleted. The run continues with the new label. */
 async function checkAccountAndLabel(run: RunContext): Promise<void> {
-  await identifyMailbox(run.app, run.call);
-  run.label = await resolveLabel(run.app, run.lease.mailboxId, run.call);
+  await identifyMailbox(run, run.call);
+  run.label = await resolveLabel(run, run.lease.mailboxId, run.call);
 }

@@ -40,11 +40,10 @@ interface WatchTarget {
  * @throws {AppError} database errors
  */
 export async function renewWatch(run: RunContext): Promise<void> {
-  const { app, gmail, deadline } = run;
-  const target = { app, gmail, mailboxId: run.lease.mailboxId, deadline };
+  const { credentialFingerprint, deadline, gmail } = run;
+  const target = { app: run, gmail, mailboxId: run.lease.mailboxId, deadline };
   const topic = run.config.pubsubTopic;
   const renewAfterSeconds = spreadSeconds(run, RENEW_EVERY_SECONDS);
-  const { credentialFingerprint } = app;
   const watch = await readWatch(run.db, target.mailboxId, topic, credentialFingerprint, renewAfterSeconds);
   if (topic !== null) {
     if (watch.isDue) await register(target, topic);

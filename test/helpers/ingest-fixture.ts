@@ -100,11 +100,7 @@ export async function createFixture(
       const own = instance(env);
       const ends = deadline(budgetMs);
       return {
-        app: own,
-        db,
-        gmail: own.gmail,
-        config: own.config,
-        log: own.log,
+        ...own,
         trigger: 'schedule',
         lease: { mailboxId, token: '00000000-0000-0000-0000-000000000000' },
         deadline: ends,

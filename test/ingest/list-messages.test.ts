@@ -48,7 +48,7 @@ function runOf(lease: Lease, pages: Record<string, Page | AppError>, more: Parti
     getProfile: async () => ({ emailAddress: 'orders@example.com', historyId: '900' }),
   };
   const run = {
-    app: { settings: null },
+    settings: null,
     call: {},
     config: { settleSeconds: 0 },
     counts: { discovered: 0 },

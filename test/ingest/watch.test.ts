@@ -143,7 +143,7 @@ describe('spent quota', () => {
   test('a run without time for the call leaves the renewal to the next run', async () => {
     const fixture = await createWatchFixture();
     const run = fixture.run(fixture.mailboxId);
-    await run.app.sleep(58_000);
+    await run.sleep(58_000);
     await renewWatch(run);
     expect(fixture.countCalls('watch')).toBe(0);
     expect(await fixture.watch()).toMatchObject({ error_code: null });
