@@ -41,6 +41,19 @@ describe('failed message', () => {
     expect(await storedIds(system)).toEqual(others);
   });
 
+  test('counts no message that was stored before, and keeps its email', async () => {
+    const system = await startedSystem();
+    const [id = ''] = deliverOrders(system, 1);
+    await system.ingest();
+    const before = await system.rows('select id, updated_at from incoming_emails');
+    await system.rows(
+      "update email_ledger set state = 'pending', next_attempt_at = now(), resolved_at = null",
+    );
+    expect(await system.ingest()).toMatchObject({ outcome: 'completed', counts: { stored: 0, failed: 0 } });
+    expect(await ledger(system)).toEqual({ [id]: 'stored' });
+    expect(await system.rows('select id, updated_at from incoming_emails')).toEqual(before);
+  });
+
   test('marks a message dead after eight charged attempts and stores the others', async () => {
     const system = await startedSystem();
     const [id = '', ...others] = deliverOrders(system, 6);
