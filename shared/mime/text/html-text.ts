@@ -107,16 +107,23 @@ const OPTIONS: HtmlToTextOptions = {
   ],
 };
 
-/** The cells of one row with tabs between them; a nested table begins on a new line. A cell without others keeps its paragraphs. */
+/**
+ * The cells of one row with tabs between them. A nested table begins on a new line, and so does the second of two blocks that are
+ * next to each other, such as addresses. A cell without others keeps its paragraphs.
+ */
 function rowText([row = []]: readonly (readonly { text: string }[])[]): string {
   const cells = row.map(({ text }) => text.trim());
   const filled = cells.filter((text) => text !== '');
   if (filled.length < 2) return filled.join('');
+  let before = '';
   return cells
     .map((text, index) => {
-      const before = cells[index - 1] ?? '';
+      // An empty cell is often the space between two blocks.
+      if (text === '') return index === 0 ? '' : '\t';
       const isNested = before.lastIndexOf('\t') > before.lastIndexOf('\n') || /^.*\t/.test(text);
-      const separator = index === 0 ? '' : isNested ? '\n' : '\t';
+      const isBlock = before.includes('\n') && text.includes('\n');
+      const separator = index === 0 ? '' : isNested || isBlock ? '\n' : '\t';
+      before = text;
       return separator + text.replace(/\n{2,}/g, '\n');
     })
     .join('');

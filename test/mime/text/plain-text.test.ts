@@ -71,6 +71,22 @@ describe('plain text', () => {
     expect(email.plainText).toBe('Hello,\n\nour order:\n\nA-100\t40\nB-200\t5');
   });
 
+  test.each([
+    ['paragraphs', (...lines: string[]) => lines.map((line) => `<p>${line}</p>`).join('')],
+    ['line breaks', (...lines: string[]) => lines.join('<br>')],
+    [
+      'nested tables',
+      (...lines: string[]) => `<table>${lines.map((line) => `<tr><td>${line}</td></tr>`).join('')}</table>`,
+    ],
+  ])('keeps addresses that are next to each other apart when they consist of %s', async (_, block) => {
+    const ours = block('Ship to', 'Main Street 1', '12345 Town');
+    const theirs = block('Bill to', 'Side Street 2', '54321 City');
+    const space = '<td width="20">&nbsp;</td>';
+    const page = `<table><tr><td>${ours}</td>${space}<td>${theirs}</td></tr></table>`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('Ship to\nMain Street 1\n12345 Town\nBill to\nSide Street 2\n54321 City');
+  });
+
   test.each([0, 3_001])(
     'joins words in HTML that invisible characters divide, with %d more tags',
     async (tags) => {
