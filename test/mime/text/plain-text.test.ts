@@ -147,7 +147,8 @@ describe('plain text', () => {
   });
 
   test('has the text once when the forms differ in the spaces between numbers and units', async () => {
-    const rest = 'of the blue paint as in our last order, to the address that you know from that order. Regards, Ann Smith';
+    const rest =
+      'of the blue paint as in our last order, to the address that you know from that order. Regards, Ann Smith';
     const text = part(['Content-Type: text/plain'], `Please send 2x 10kg ${rest}`);
     const page = part(['Content-Type: text/html'], `<p>Please send 2 x 10 kg ${rest}</p>`);
     const email = await parse(...multipart('alternative', 'a', text, page));
