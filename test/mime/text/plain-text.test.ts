@@ -63,6 +63,13 @@ describe('plain text', () => {
     expect(await plainOf(900)).toContain('Our order:\n10\tA-100\t40 pcs\n11\tA-100\t40 pcs\n12\t');
   });
 
+  test('has no column for what a row has next to its cells', async () => {
+    const row =
+      '<tr><input type="hidden"><td>A-100</td><!-- [if mso] --><td></td><script>x</script>\n<td>40</td></tr>';
+    const email = await parse('Content-Type: text/html', '', `<table>${row}</table>`);
+    expect(email.plainText).toBe('A-100\t\t40');
+  });
+
   test('keeps the lines of a layout table', async () => {
     const inner =
       '<table><tr><td><p>A-100</p></td><td><p>40</p></td></tr><tr><td>B-200</td><td>5</td></tr></table>';
