@@ -94,6 +94,9 @@ const MIN_DIFFERENT = 2;
 /** Western text has hardly ever four letters beyond ASCII in a row. */
 const MIN_RUN = 4;
 
+/** How often each letter occurs, at least, in words of an alphabet. */
+const MIN_REPETITION = 1.5;
+
 type Decoder = InstanceType<typeof TextDecoder>;
 
 export class CharsetGuess {
@@ -123,7 +126,8 @@ export class CharsetGuess {
     if (this.#detections <= 0 || !hasRun(sample)) return null;
     this.#detections -= 1;
     const charset = bestOf(ALL, sample, MIN_SHARE);
-    return charset === null ? null : decoder(charset);
+    if (charset === null || (isAlphabetic(charset) && isListOfLetters(sample))) return null;
+    return decoder(charset);
   }
 
   #charsetOf(bytes: Uint8Array): string | null {
@@ -138,6 +142,16 @@ export class CharsetGuess {
     const raw = this.#raw === null ? null : bestOf([this.#raw], sample, 0);
     return raw ?? bestOf(ALL, sample, MIN_SHARE);
   }
+}
+
+function isAlphabetic(charset: string): boolean {
+  return CANDIDATES.some((one) => one.charset === charset && ALPHABETS.has(one.frequent));
+}
+
+/** Such as `áéíóú ÁÉÍÓÚ` in a test of accents, which is Greek or Cyrillic otherwise. Words repeat their letters. */
+function isListOfLetters(sample: Uint8Array): boolean {
+  const beyondAscii = sample.filter((byte) => byte > 0x7f);
+  return beyondAscii.length < new Set(beyondAscii).size * MIN_REPETITION;
 }
 
 const ALL: readonly string[] = CANDIDATES.map(({ charset }) => charset);

@@ -50,6 +50,9 @@ async function loadConverter(): Promise<Convert> {
   return compile(OPTIONS);
 }
 
+/** As the library passes the rows of a table. */
+type Rows = readonly (readonly { readonly text: string }[])[];
+
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
   // By default, a zero-width space is white space.
@@ -63,17 +66,19 @@ const OPTIONS: HtmlToTextOptions = {
     },
     // Each row is a table of the library: it collects the text of a cell without the line breaks around its blocks.
     row: (element, walk, builder) => {
+      const areCells = element.children.map(({ name }) => name === 'td' || name === 'th');
       builder.openTable();
       builder.openTableRow();
-      for (const node of element.children) {
-        const isCell = node.name === 'td' || node.name === 'th';
-        if (!isCell && (node.data ?? '-').trim() === '') continue;
+      for (const [index, node] of element.children.entries()) {
         builder.openTableCell();
-        walk(isCell ? node.children : [node], builder);
+        walk(areCells[index] ? node.children : [node], builder);
         builder.closeTableCell();
       }
       builder.closeTableRow();
-      builder.closeTable({ tableToString: rowText, leadingLineBreaks: 1, trailingLineBreaks: 1 });
+      const tableToString = ([row = []]: Rows) =>
+        // White space, comments and hidden fields between the cells are no columns.
+        rowText(row.map(({ text }) => text.trim()).filter((text, index) => areCells[index] || text !== ''));
+      builder.closeTable({ tableToString, leadingLineBreaks: 1, trailingLineBreaks: 1 });
     },
     // A cell outside a row, or in a cell that is not closed. Without the tab, `A-100` and `40` are read as `A-10040`.
     cell: (element, walk, builder) => {
@@ -107,16 +112,22 @@ const OPTIONS: HtmlToTextOptions = {
   ],
 };
 
-/** The cells of one row with tabs between them; a nested table begins on a new line. A cell without others keeps its paragraphs. */
-function rowText([row = []]: readonly (readonly { text: string }[])[]): string {
-  const cells = row.map(({ text }) => text.trim());
+/**
+ * The cells of one row with tabs between them. A nested table begins on a new line, and so does the second of two blocks that are
+ * next to each other, such as addresses. A cell without others keeps its paragraphs.
+ */
+function rowText(cells: readonly string[]): string {
   const filled = cells.filter((text) => text !== '');
   if (filled.length < 2) return filled.join('');
+  let before = '';
   return cells
     .map((text, index) => {
-      const before = cells[index - 1] ?? '';
+      // An empty cell is often the space between two blocks.
+      if (text === '') return index === 0 ? '' : '\t';
       const isNested = before.lastIndexOf('\t') > before.lastIndexOf('\n') || /^.*\t/.test(text);
-      const separator = index === 0 ? '' : isNested ? '\n' : '\t';
+      const isBlock = before.includes('\n') && text.includes('\n');
+      const separator = index === 0 ? '' : isNested || isBlock ? '\n' : '\t';
+      before = text;
       return separator + text.replace(/\n{2,}/g, '\n');
     })
     .join('');

@@ -8,6 +8,7 @@ const SHARE = 0.8;
 const COMPARED_ROWS = 20;
 const COMPARED_ROW_LENGTH = 200;
 const WORD = /[\p{L}\p{N}]+/gu;
+const NUMBER = /\p{N}+/gu;
 /** What only the text form shows of links and pictures. */
 const LINK_TARGET = /\b(?:https?:|mailto:|tel:|cid:)[^\s<>]+/gi;
 
@@ -21,13 +22,13 @@ export function containsWordsOf(text: string, other: string): boolean {
   return found >= others.size * SHARE;
 }
 
-/** Whether `text` can replace `other`: it has nearly all of its words, and all that contain a digit, such as item numbers. */
+/** Whether `text` can replace `other`: it has nearly all of its words, and all of its numbers, `2` and `10` of `2x 10kg` too. */
 export function containsTextOf(text: string, other: string): boolean {
   const shown = other.slice(0, COMPARED_LENGTH).replace(LINK_TARGET, ' ');
   if (!containsWordsOf(text, shown)) return false;
   // Text has line ends, quote marks and link targets, which HTML has not.
-  const own = wordsOf(text, COMPARED_LENGTH * 4);
-  return [...wordsOf(shown)].every((word) => own.has(word) || !/\p{N}/u.test(word));
+  const own = new Set(text.slice(0, COMPARED_LENGTH * 4).match(NUMBER));
+  return (shown.match(NUMBER) ?? []).every((number) => own.has(number));
 }
 
 /** Whether the rows of tables in `other`, which have tabs, are on lines of `text` too. Some programs write a line for each cell. */
@@ -43,6 +44,6 @@ function wordLines(text: string): string[] {
   return text.split('\n').map((line) => (line.toLowerCase().match(WORD) ?? []).join(' '));
 }
 
-function wordsOf(text: string, length = COMPARED_LENGTH): ReadonlySet<string> {
-  return new Set(text.slice(0, length).toLowerCase().match(WORD) ?? []);
+function wordsOf(text: string): ReadonlySet<string> {
+  return new Set(text.slice(0, COMPARED_LENGTH).toLowerCase().match(WORD) ?? []);
 }

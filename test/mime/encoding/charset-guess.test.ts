@@ -103,6 +103,11 @@ describe('text that declares a Western charset', () => {
       'Ærøø Åå ØØÅÅ, ÞÆÖÐ',
       '±0,5 × 20 °C ½" ¼" ±°',
       'Straße für ÄÖÜß\u00a0\u00a0\u00a0€',
+      'Acentos: áéíóú ÁÉÍÓÚ üñ',
+      'Prova lettere àèìòù',
+      'àâäéèêëîïôöùûüç',
+      'ÅÆØÐÞ åæøðþ',
+      'ÈÌÒÙ àèìòù, ÈÌÒÙ',
     ])
       expect(
         (await parse('Content-Type: text/plain; charset=windows-1252', '', encode(text, 'win1252'))).bodyText,

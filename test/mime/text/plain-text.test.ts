@@ -63,12 +63,35 @@ describe('plain text', () => {
     expect(await plainOf(900)).toContain('Our order:\n10\tA-100\t40 pcs\n11\tA-100\t40 pcs\n12\t');
   });
 
+  test('has no column for what a row has next to its cells', async () => {
+    const row =
+      '<tr><input type="hidden"><td>A-100</td><!-- [if mso] --><td></td><script>x</script>\n<td>40</td></tr>';
+    const email = await parse('Content-Type: text/html', '', `<table>${row}</table>`);
+    expect(email.plainText).toBe('A-100\t\t40');
+  });
+
   test('keeps the lines of a layout table', async () => {
     const inner =
       '<table><tr><td><p>A-100</p></td><td><p>40</p></td></tr><tr><td>B-200</td><td>5</td></tr></table>';
     const page = `<table><tr><td>&nbsp;</td><td><p>Hello,</p><p>our order:</p>${inner}</td><td>&nbsp;</td></tr></table>`;
     const email = await parse('Content-Type: text/html', '', page);
     expect(email.plainText).toBe('Hello,\n\nour order:\n\nA-100\t40\nB-200\t5');
+  });
+
+  test.each([
+    ['paragraphs', (...lines: string[]) => lines.map((line) => `<p>${line}</p>`).join('')],
+    ['line breaks', (...lines: string[]) => lines.join('<br>')],
+    [
+      'nested tables',
+      (...lines: string[]) => `<table>${lines.map((line) => `<tr><td>${line}</td></tr>`).join('')}</table>`,
+    ],
+  ])('keeps addresses that are next to each other apart when they consist of %s', async (_, block) => {
+    const ours = block('Ship to', 'Main Street 1', '12345 Town');
+    const theirs = block('Bill to', 'Side Street 2', '54321 City');
+    const space = '<td width="20">&nbsp;</td>';
+    const page = `<table><tr><td>${ours}</td>${space}<td>${theirs}</td></tr></table>`;
+    const email = await parse('Content-Type: text/html', '', page);
+    expect(email.plainText).toBe('Ship to\nMain Street 1\n12345 Town\nBill to\nSide Street 2\n54321 City');
   });
 
   test.each([0, 3_001])(
@@ -128,6 +151,15 @@ describe('plain text', () => {
     const email = await parse(...multipart('alternative', 'a', text, page));
     expect(email.plainText).toContain('Order 4711');
     expect(email.plainText).toContain('A-100\t40');
+  });
+
+  test('has the text once when the forms differ in the spaces between numbers and units', async () => {
+    const rest =
+      'of the blue paint as in our last order, to the address that you know from that order. Regards, Ann Smith';
+    const text = part(['Content-Type: text/plain'], `Please send 2x 10kg ${rest}`);
+    const page = part(['Content-Type: text/html'], `<p>Please send 2 x 10 kg ${rest}</p>`);
+    const email = await parse(...multipart('alternative', 'a', text, page));
+    expect(email.plainText?.match(/Please/g)).toHaveLength(1);
   });
 
   test.each([
