@@ -16,6 +16,8 @@ class MailboxSplitter {
   /** The text with everything opaque (encoded words, quoted strings, comments) covered: same length, no punctuation. */
   readonly #shape: string;
   readonly #found: Mailbox[] = [];
+  /** `root@server` is an address when the header has no brackets. */
+  readonly #takesHosts: boolean;
   /** Where the name of the next mailbox begins. */
   #nameStart = 0;
   #pieceStart = 0;
@@ -30,6 +32,7 @@ class MailboxSplitter {
   constructor(text: string) {
     this.#text = text;
     this.#shape = maskOpaque(text);
+    this.#takesHosts = !this.#shape.includes('<');
     this.#semicolon = new NextIndex(this.#shape, ';');
     this.#memberAt = new NextIndex(text, '@');
     this.#labelAt = new NextIndex(text, '@');
@@ -82,7 +85,7 @@ class MailboxSplitter {
   #closePiece(end: number, next: number): void {
     const piece = this.#text.slice(this.#pieceStart, end);
     const isBlank = piece.trim() === '';
-    const bare = isBlank ? [] : bareMailboxes(piece, true);
+    const bare = isBlank ? [] : bareMailboxes(piece, this.#takesHosts);
     if (this.#isAfterAddress) {
       if (bare.length > 0) this.#found.push(...bare);
       else this.#addTrailing(piece);
