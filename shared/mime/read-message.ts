@@ -14,7 +14,7 @@ import { joinPath, leaves, type Part } from './parts/part.ts';
 import { isMessage, MAX_DEPTH, type MessageContext, PartContents } from './parts/part-contents.ts';
 import { readPartTree } from './parts/part-tree.ts';
 import { htmlToText } from './text/html-text.ts';
-import { containsTextOf, hasRowsOf } from './text/same-words.ts';
+import { containsTextOf, containsWordsOf, hasRowsOf, linesBeyond } from './text/same-words.ts';
 import { stripTags } from './text/strip-tags.ts';
 import { isTnef, readTnef } from './tnef/tnef.ts';
 
@@ -85,7 +85,11 @@ class MessageReader {
     if (isWhole && (hasRowsOf(text, read) || !containsTextOf(read, text))) return text;
     const converted = await this.#convert(html);
     if (containsTextOf(converted, text)) return converted;
-    return isWhole ? text : `${text}\n\n${converted}`;
+    if (isWhole) return text;
+    // With the same words but other numbers, a reader would take two copies of an order for two orders.
+    return containsWordsOf(converted, text)
+      ? `${converted}\n\n${linesBeyond(converted, text)}`
+      : `${text}\n\n${converted}`;
   }
 
   async #convert(html: string): Promise<string> {

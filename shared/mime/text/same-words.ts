@@ -40,6 +40,18 @@ export function hasRowsOf(text: string, other: string): boolean {
   );
 }
 
+/** The lines of `other` that have a word which `text` has not. */
+export function linesBeyond(text: string, other: string): string {
+  const own = new Set(
+    text
+      .slice(0, COMPARED_LENGTH * 4)
+      .toLowerCase()
+      .match(WORD),
+  );
+  const isBeyond = (line: string) => (line.toLowerCase().match(WORD) ?? []).some((word) => !own.has(word));
+  return other.split('\n').filter(isBeyond).join('\n');
+}
+
 function wordLines(text: string): string[] {
   return text.split('\n').map((line) => (line.toLowerCase().match(WORD) ?? []).join(' '));
 }

@@ -153,6 +153,18 @@ describe('plain text', () => {
     expect(email.plainText).toContain('A-100\t40');
   });
 
+  test('has the lines of an order once when each form has numbers of its own', async () => {
+    const items = Array.from({ length: 9 }, (_, n) => `Item chair${n} 40${n}`);
+    const rows = items.map((item) => `<tr><td>${item.split(' ').join('</td><td>')}</td></tr>`);
+    const lines = ['Dear team', ...items, 'Terms', '[1] see page 77'].join('\n');
+    const text = part(['Content-Type: text/plain'], lines);
+    const html = `<p>Dear team</p><table>${rows.join('')}</table><p>Terms</p><p>© 2026</p>`;
+    const page = part(['Content-Type: text/html; charset=utf-8'], html);
+    const { plainText } = await parse(...multipart('alternative', 'a', text, page));
+    const table = items.map((item) => item.replaceAll(' ', '\t')).join('\n');
+    expect(plainText).toBe(`Dear team\n\n${table}\n\nTerms\n\n© 2026\n\n[1] see page 77`);
+  });
+
   test('has the text once when the forms differ in the spaces between numbers and units', async () => {
     const rest =
       'of the blue paint as in our last order, to the address that you know from that order. Regards, Ann Smith';
