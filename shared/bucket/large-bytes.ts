@@ -34,6 +34,8 @@ export const NOTHING_KEPT: KeptObjects = { names: new Set(), reservationIds: [] 
 const HANG_MS = 5_000;
 /** The same in a run that has less than twice that time. */
 const SHORT_RUN_HANG_MS = 3_000;
+/** A timer can fire so much before its time. */
+const EARLY_MS = 1;
 /** A collection may delete the object between two calls, and does so at most once per day. */
 const MAX_TRIES = 3;
 
@@ -134,7 +136,7 @@ export class LargeBytes {
     try {
       return await call(Math.min(callTimeoutMs, leftMs));
     } catch (error) {
-      throw leftMs < Math.min(callTimeoutMs, hangMs) && deadline.remainingMs() <= 0 ? outOfTime() : error;
+      throw leftMs < Math.min(callTimeoutMs, hangMs) && !deadline.hasTimeFor(EARLY_MS) ? outOfTime() : error;
     }
   }
 }

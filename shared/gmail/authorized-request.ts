@@ -98,7 +98,8 @@ export async function sendRequest<T>(
     return { status, retryAfter: readHeader(headers, 'retry-after'), body, token };
   } catch (error) {
     if (error instanceof AppError) throw error;
-    if (deadline.remainingMs() === 0) throw new AppError('out_of_time', `${call.method}: no time left.`);
+    if (timeout.isOutOfTime || deadline.remainingMs() === 0)
+      throw new AppError('out_of_time', `${call.method}: no time left.`);
     const problem = timeout.signal.aborted ? 'timed out' : 'connection failed or answer cut';
     throw noAnswer(call.method, problem, rootCause(error));
   } finally {

@@ -16,6 +16,7 @@ export class CallTimeout {
   readonly #controller = new AbortController();
   readonly #deadline: Deadline;
   #timer: NodeJS.Timeout | undefined;
+  #endsAtDeadline = false;
 
   constructor(deadline: Deadline) {
     this.#deadline = deadline;
@@ -25,10 +26,16 @@ export class CallTimeout {
     return this.#controller.signal;
   }
 
+  /** The deadline ended the call. The clock may not show that yet, because a timer can fire a millisecond early. */
+  get isOutOfTime(): boolean {
+    return this.signal.aborted && this.#endsAtDeadline;
+  }
+
   /** Starts the timeout for the next part, at most `ms`. Replaces a running one. */
   start(ms: number): void {
     this.pause();
     const leftMs = this.#deadline.remainingMs();
+    this.#endsAtDeadline = leftMs <= ms;
     // No timer runs while the chunks of a fast answer arrive.
     if (leftMs === 0) this.#controller.abort();
     else this.#timer = setTimeout(() => this.#controller.abort(), Math.min(ms, leftMs));

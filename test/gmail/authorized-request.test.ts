@@ -178,11 +178,14 @@ describe('timeout', () => {
     expect(gmail?.callCount).toBe(1);
   });
 
-  it('a timeout at the deadline ends with out_of_time and without another request', async () => {
+  it.each([
+    ['', 4_000],
+    [', also when its timer fires before the clock shows it,', 3_999.6],
+  ])('a timeout at the deadline%s ends with out_of_time and without another request', async (_, shownMs) => {
     let nowMs = 0;
     const deadline = Deadline.after(4_000, () => nowMs);
     const hang: Script = () => {
-      nowMs = 4_000;
+      nowMs = shownMs;
       vi.advanceTimersByTime(4_000);
     };
     const { client, context, waits } = await scriptedClient([hang], { deadline });
